@@ -1,0 +1,46 @@
+"""Errors: what spinet raises, and the error numbers that sockets use.
+
+`Error` is the root of what `V1.IPV4` calls `error`; everything else that is
+raised to a user is a plain `OSError(number)`, as sockets do.  The numbers are
+the platform's own where its `errno` has them, else Linux's, which are also
+MicroPython's (whose `errno` lacks several: EISCONN, EPIPE, ENETUNREACH ...).
+"""
+import errno
+
+
+class Error(OSError):
+    """Root of the errors of the IPv4 module."""
+
+
+class Unknown(Error):
+    """An undiagnosed error; the argument says what is known of it."""
+
+
+class Unimplemented(Error):
+    """The operation is not implemented."""
+
+
+EPERM = 1
+EBADF = 9
+EAGAIN = getattr(errno, "EAGAIN", 11)
+EACCES = 13
+EINVAL = 22
+EPIPE = 32
+EMSGSIZE = getattr(errno, "EMSGSIZE", 90)
+EPROTONOSUPPORT = getattr(errno, "EPROTONOSUPPORT", 93)
+ENOPROTOOPT = getattr(errno, "ENOPROTOOPT", 92)
+EOPNOTSUPP = getattr(errno, "EOPNOTSUPP", 95)
+EAFNOSUPPORT = getattr(errno, "EAFNOSUPPORT", 97)
+EADDRINUSE = getattr(errno, "EADDRINUSE", 98)
+EADDRNOTAVAIL = getattr(errno, "EADDRNOTAVAIL", 99)
+ENETUNREACH = getattr(errno, "ENETUNREACH", 101)
+ECONNABORTED = getattr(errno, "ECONNABORTED", 103)
+ECONNRESET = getattr(errno, "ECONNRESET", 104)
+ENOBUFS = getattr(errno, "ENOBUFS", 105)
+EISCONN = getattr(errno, "EISCONN", 106)
+ENOTCONN = getattr(errno, "ENOTCONN", 107)
+ETIMEDOUT = getattr(errno, "ETIMEDOUT", 110)
+ECONNREFUSED = getattr(errno, "ECONNREFUSED", 111)
+EHOSTUNREACH = getattr(errno, "EHOSTUNREACH", 113)
+EALREADY = getattr(errno, "EALREADY", 114)
+EINPROGRESS = getattr(errno, "EINPROGRESS", 115)
