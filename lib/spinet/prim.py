@@ -1,99 +1,83 @@
-"""Primitives: the one place that knows which runtime it is on."""
+"""Primitives: the one place that knows which runtime it is on.
+
+Everything takes whole buffers (`bytearray`, `memoryview` of bytes, `bytes` to read from) and
+integer offsets into them; multi-byte values are big-endian, in wire form.  The caller sees to it
+that they lie inside the buffer.  None of it allocates on MicroPython, but for the integers of
+`get32` that are 2**30 or more: compute with differences instead.
+
+    cksum(buf, start, end, acc=0)  Internet checksum (RFC 1071) of buf[start:end], begun with `acc`
+                        (any small sum): the folded ones'-complement sum of 16-bit words, 0 to
+                        0xFFFF, *not* complemented; 0 only if everything was 0.  An odd last byte
+                        is padded with zero.  At most 65,535 bytes a call.
+    get16(buf, i)       0 to 0xFFFF
+    put16(buf, i, v)    v is 0 to 0xFFFF
+    get32(buf, i)       0 to 2**32 - 1; allocates from 2**30 on where integers are 31 bits
+    put32(buf, i, v)    v modulo 2**32
+    add32(dst, i, src, j, n)  dst[i:i+4] = src[j:j+4] + n modulo 2**32; n is a small integer
+    diff32(a, i, b, j)  serial difference a[i:i+4] - b[j:j+4] (RFC 1982), clamped to +-(2**30 - 1)
+    eq4(a, i, b, j), eq6(a, i, b, j)  4 or 6 bytes equal?
+    copy(dst, i, src, j, n)  dst[i:i+n] = src[j:j+n]; in one buffer only towards the front (i <= j)
+
+    ticks_ms()          milliseconds from an arbitrary start, modulo 2**30
+    ticks_add(t, d), ticks_diff(a, b)  ticks arithmetic; |d| and the true difference below 2**29
+    urandom(n)          n random bytes
+    IOBase              what a socket subclasses to be a stream
+    IMPLEMENTATION      "viper", "cpython" or "portable"
+
+`docs/primitives.md` says what was measured and why each runtime has what it has.
+"""
 import io
 import os
 import sys
 import time
 
-_PERIOD = 1 << 30
-_HALF = 1 << 29
-
-
-def cksum(buf, start, end, acc=0):
-    last = end - 1
-    i = start
-    while i < last:
-        acc += (buf[i] << 8) | buf[i + 1]
-        i += 2
-    if i == last:
-        acc += buf[i] << 8
-    while acc >> 16:
-        acc = (acc & 0xFFFF) + (acc >> 16)
-    return acc
-
-
-def get16(buf, i):
-    return (buf[i] << 8) | buf[i + 1]
-
-
-def put16(buf, i, v):
-    buf[i] = v >> 8
-    buf[i + 1] = v & 0xFF
-
-
-def get32(buf, i):
-    return (buf[i] << 24) | (buf[i + 1] << 16) | (buf[i + 2] << 8) | buf[i + 3]
-
-
-def put32(buf, i, v):
-    buf[i] = v >> 24 & 0xFF
-    buf[i + 1] = v >> 16 & 0xFF
-    buf[i + 2] = v >> 8 & 0xFF
-    buf[i + 3] = v & 0xFF
-
-
-def add32(dst, i, src, j, n):
-    lo = ((src[j + 2] << 8) | src[j + 3]) + (n & 0xFFFF)
-    hi = ((src[j] << 8) | src[j + 1]) + (n >> 16) + (lo >> 16)
-    dst[i] = hi >> 8 & 0xFF
-    dst[i + 1] = hi & 0xFF
-    dst[i + 2] = lo >> 8 & 0xFF
-    dst[i + 3] = lo & 0xFF
-
-
-def diff32(a, i, b, j):
-    lo = ((a[i + 2] << 8) | a[i + 3]) - ((b[j + 2] << 8) | b[j + 3])
-    hi = (((a[i] << 8) | a[i + 1]) - ((b[j] << 8) | b[j + 1]) + (lo >> 16)) & 0xFFFF
-    if hi & 0x8000:
-        hi -= 0x10000
-    if hi >= 0x3FFF:
-        return 0x3FFFFFFF
-    if hi < -0x3FFF:
-        return -0x3FFFFFFF
-    return (hi << 16) | (lo & 0xFFFF)
-
-
-def eq4(a, i, b, j):
-    return a[i] == b[j] and a[i + 1] == b[j + 1] and a[i + 2] == b[j + 2] and a[i + 3] == b[j + 3]
-
-
-def eq6(a, i, b, j):
-    return eq4(a, i, b, j) and a[i + 4] == b[j + 4] and a[i + 5] == b[j + 5]
-
-
-def copy(dst, i, src, j, n):
-    for k in range(n):
-        dst[i + k] = src[j + k]
-
-
-def ticks_add(t, d):
-    return (t + d) & (_PERIOD - 1)
-
-
-def ticks_diff(a, b):
-    return ((a - b + _HALF) & (_PERIOD - 1)) - _HALF
-
+urandom = os.urandom
 
 if sys.implementation.name == "micropython":
     IOBase = io.IOBase
-    _ms = time.ticks_ms
+    try:
+        from spinet.prim_viper import (
+            add32, cksum, copy, diff32, eq4, eq6, get16, get32, put16, put32,
+        )
 
-    def ticks_ms():
-        return _ms() & (_PERIOD - 1)
+        IMPLEMENTATION = "viper"
+    except (ImportError, SyntaxError, ValueError):
+        # No emitter, or an .mpy file for another machine (ValueError).
+        from spinet.prim_portable import (
+            add32, cksum, copy, diff32, eq4, eq6, get16, get32, put16, put32,
+        )
+
+        IMPLEMENTATION = "portable"
 else:
+    from spinet.prim_cpython import (
+        add32, cksum, copy, diff32, eq4, eq6, get16, get32, put16, put32,
+    )
+
     IOBase = object
-    _ns = time.monotonic_ns
+    IMPLEMENTATION = "cpython"
 
-    def ticks_ms():
-        return _ns() // 1000000 & (_PERIOD - 1)
+_HALF = 1 << 29
+_MASK = _HALF - 1 + _HALF
 
-urandom = os.urandom
+if hasattr(time, "ticks_add") and time.ticks_add(_MASK, 1) == 0 and time.ticks_add(
+    _HALF - 1, 1
+) == _HALF:
+    # A MicroPython with 31-bit integers: its own ticks have this period.
+    from time import ticks_add, ticks_diff, ticks_ms
+else:
+    # Integers of 64 bits or without bound: no intermediate is too large.
+    def ticks_add(t, d):
+        return (t + d) & _MASK
+
+    def ticks_diff(a, b):
+        return ((a - b + _HALF) & _MASK) - _HALF
+
+    if hasattr(time, "ticks_ms"):
+
+        def ticks_ms(_ms=time.ticks_ms):
+            return _ms() & _MASK
+
+    else:
+
+        def ticks_ms(_ns=time.monotonic_ns):
+            return _ns() // 1000000 & _MASK

@@ -1,0 +1,177 @@
+"""The primitives in native code, for MicroPython where it has an emitter.
+
+A file of its own because a build without one raises SyntaxError for a whole module, and because
+`mpy-cross` takes it only with `-march`.  Little-endian machines only (all that emit, are).  A 16-
+or 32-bit access happens at an even or word address alone: a Cortex-M0+ faults on any other.  Viper
+integers are machine words; nothing here depends on whether that is 32 or 64 bits.
+"""
+import sys
+
+import micropython
+
+if sys.byteorder != "little":
+    raise ImportError("big-endian")
+
+
+@micropython.viper
+def _cksum(buf, start: int, end: int, acc: int) -> int:
+    n = end - start
+    a = int(ptr8(buf)) + start
+    s = 0
+    odd = a & 1
+    if n > 0 and odd:
+        # RFC 1071 2(B): words that begin at an odd place add up byte-swapped.
+        s = ptr8(a)[0] << 8
+        a += 1
+        n -= 1
+    p = ptr16(a)
+    # 2**15 words of 16 bits cannot reach 2**31.
+    while n >= 16:
+        s += p[0] + p[1] + p[2] + p[3] + p[4] + p[5] + p[6] + p[7]
+        p = ptr16(int(p) + 16)
+        n -= 16
+    while n >= 2:
+        s += p[0]
+        p = ptr16(int(p) + 2)
+        n -= 2
+    if n > 0:
+        s += ptr8(int(p))[0]
+    s = (s & 0xFFFF) + (s >> 16)
+    s = (s & 0xFFFF) + (s >> 16)
+    if not odd:
+        s = ((s & 0xFF) << 8) | (s >> 8)
+    s += acc
+    while s >> 16:
+        s = (s & 0xFFFF) + (s >> 16)
+    return s
+
+
+@micropython.native
+def cksum(buf, start, end, acc=0):      # viper has no default values
+    return _cksum(buf, start, end, acc)
+
+
+@micropython.viper
+def get16(buf, i: int) -> int:
+    p = ptr8(int(ptr8(buf)) + i)
+    return (p[0] << 8) | p[1]
+
+
+@micropython.viper
+def put16(buf, i: int, v: int):
+    p = ptr8(int(ptr8(buf)) + i)
+    p[0] = v >> 8
+    p[1] = v
+
+
+@micropython.viper
+def get32(buf, i: int) -> uint:
+    p = ptr8(int(ptr8(buf)) + i)
+    return uint((p[0] << 24) | (p[1] << 16) | (p[2] << 8) | p[3])
+
+
+@micropython.viper
+def put32(buf, i: int, v: uint):
+    p = ptr8(int(ptr8(buf)) + i)
+    p[0] = v >> 24
+    p[1] = v >> 16
+    p[2] = v >> 8
+    p[3] = v
+
+
+@micropython.viper
+def add32(dst, i: int, src, j: int, n: int):
+    p = ptr8(int(ptr8(src)) + j)
+    n += (p[0] << 24) | (p[1] << 16) | (p[2] << 8) | p[3]
+    p = ptr8(int(ptr8(dst)) + i)
+    p[0] = n >> 24
+    p[1] = n >> 16
+    p[2] = n >> 8
+    p[3] = n
+
+
+@micropython.viper
+def diff32(a, i: int, b, j: int) -> int:
+    p = ptr8(int(ptr8(a)) + i)
+    q = ptr8(int(ptr8(b)) + j)
+    lo = ((p[2] << 8) | p[3]) - ((q[2] << 8) | q[3])
+    hi = ((p[0] << 8) | p[1]) - ((q[0] << 8) | q[1]) + (lo >> 16)
+    lo &= 0xFFFF
+    if hi >= 0x8000:
+        hi -= 0x10000
+    elif hi < -0x8000:
+        hi += 0x10000
+    if hi >= 0x4000:
+        return 0x3FFFFFFF
+    if hi < -0x4000 or (hi == -0x4000 and lo == 0):
+        return -0x3FFFFFFF
+    return (hi << 16) | lo
+
+
+@micropython.viper
+def eq4(a, i: int, b, j: int) -> bool:
+    p = ptr8(int(ptr8(a)) + i)
+    q = ptr8(int(ptr8(b)) + j)
+    return p[0] == q[0] and p[1] == q[1] and p[2] == q[2] and p[3] == q[3]
+
+
+@micropython.viper
+def eq6(a, i: int, b, j: int) -> bool:
+    p = ptr8(int(ptr8(a)) + i)
+    q = ptr8(int(ptr8(b)) + j)
+    return (
+        p[5] == q[5] and p[0] == q[0] and p[1] == q[1]
+        and p[2] == q[2] and p[3] == q[3] and p[4] == q[4]
+    )
+
+
+@micropython.viper
+def copy(dst, i: int, src, j: int, n: int):
+    d = int(ptr8(dst)) + i
+    s = int(ptr8(src)) + j
+    if n >= 16 and not (d ^ s) & 1:
+        while d & 3:
+            ptr8(d)[0] = ptr8(s)[0]
+            d += 1
+            s += 1
+            n -= 1
+        if not s & 3:
+            p4 = ptr32(d)
+            q4 = ptr32(s)
+            while n >= 16:
+                p4[0] = q4[0]
+                p4[1] = q4[1]
+                p4[2] = q4[2]
+                p4[3] = q4[3]
+                p4 = ptr32(int(p4) + 16)
+                q4 = ptr32(int(q4) + 16)
+                n -= 16
+            d = int(p4)
+            s = int(q4)
+        p2 = ptr16(d)
+        q2 = ptr16(s)
+        while n >= 8:
+            p2[0] = q2[0]
+            p2[1] = q2[1]
+            p2[2] = q2[2]
+            p2[3] = q2[3]
+            p2 = ptr16(int(p2) + 8)
+            q2 = ptr16(int(q2) + 8)
+            n -= 8
+        d = int(p2)
+        s = int(q2)
+    p1 = ptr8(d)
+    q1 = ptr8(s)
+    while n >= 4:
+        p1[0] = q1[0]
+        p1[1] = q1[1]
+        p1[2] = q1[2]
+        p1[3] = q1[3]
+        p1 = ptr8(int(p1) + 4)
+        q1 = ptr8(int(q1) + 4)
+        n -= 4
+    while n > 0:
+        p1[0] = q1[0]
+        p1 = ptr8(int(p1) + 1)
+        q1 = ptr8(int(q1) + 1)
+        n -= 1
