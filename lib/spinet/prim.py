@@ -20,7 +20,7 @@ that they lie inside the buffer.  None of it allocates on MicroPython, but for t
 
     ticks_ms()          milliseconds from an arbitrary start, modulo 2**30
     ticks_add(t, d), ticks_diff(a, b)  ticks arithmetic; |d| and the true difference below 2**29
-    urandom(n)          n random bytes
+    urandom(n)          n random bytes; a fresh `bytes`
     IOBase              what a socket subclasses to be a stream
     IMPLEMENTATION      "viper", "cpython" or "portable"
 
@@ -31,7 +31,15 @@ import os
 import sys
 import time
 
-urandom = os.urandom
+try:
+    urandom = os.urandom
+except AttributeError:
+    # WebAssembly has none.  `random` there is good enough for tests, not against an attacker.
+    from random import getrandbits
+
+    def urandom(n):
+        return bytes(getrandbits(8) for _ in range(n))
+
 
 if sys.implementation.name == "micropython":
     IOBase = io.IOBase

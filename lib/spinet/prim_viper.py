@@ -5,6 +5,7 @@ A file of its own because a build without one raises SyntaxError for a whole mod
 or 32-bit access happens at an even or word address alone: a Cortex-M0+ faults on any other.  Viper
 integers are machine words; nothing here depends on whether that is 32 or 64 bits.
 """
+# ruff: noqa: F821 - the names of viper's types are known to the compiler alone
 import sys
 
 import micropython

@@ -1,0 +1,344 @@
+"""The primitives: every implementation this runtime has, against a naive one written here."""
+import sys
+
+from kit import Random, heap_locked
+
+from spinet import prim, prim_portable
+
+MICROPYTHON = sys.implementation.name == "micropython"
+
+IMPLEMENTATIONS = [prim_portable]
+if prim.IMPLEMENTATION == "viper":
+    from spinet import prim_viper
+
+    IMPLEMENTATIONS.append(prim_viper)
+elif prim.IMPLEMENTATION == "cpython":
+    from spinet import prim_cpython
+
+    IMPLEMENTATIONS.append(prim_cpython)
+
+MAX = 0x3FFFFFFF
+
+
+def naive_cksum(data, acc=0):
+    """The words of RFC 1071, added one by one."""
+    data = bytes(data)
+    if len(data) & 1:
+        data += b"\x00"
+    for k in range(0, len(data), 2):
+        acc += data[k] * 256 + data[k + 1]
+        while acc > 0xFFFF:
+            acc = acc % 0x10000 + acc // 0x10000
+    while acc > 0xFFFF:
+        acc = acc % 0x10000 + acc // 0x10000
+    return acc
+
+
+def naive_diff(a, b):
+    d = (int.from_bytes(a, "big") - int.from_bytes(b, "big")) % (1 << 32)
+    if d >= 1 << 31:
+        d -= 1 << 32
+    return max(-MAX, min(MAX, d))
+
+
+def below(rand, n):
+    return int.from_bytes(rand(3), "big") % n
+
+
+def name(impl):
+    return impl.__name__
+
+
+def test_every_runtime_has_its_implementation():
+    emitter = MICROPYTHON and sys.implementation._mpy >> 10
+    want = "viper" if emitter else "portable" if MICROPYTHON else "cpython"
+    assert prim.IMPLEMENTATION == want, prim.IMPLEMENTATION
+
+
+def test_cksum_rfc1071_vector():
+    """The example of RFC 1071, section 3: 00 01 f2 03 f4 f5 f6 f7 sums to ddf2."""
+    data = bytearray(b"\x00\x01\xf2\x03\xf4\xf5\xf6\xf7")
+    for m in IMPLEMENTATIONS:
+        assert m.cksum(data, 0, 8) == 0xDDF2, name(m)
+
+
+def test_cksum_of_an_ipv4_header_verifies():
+    """A header with its checksum in place sums to ffff; without, to the complement of it."""
+    header = bytearray(
+        b"\x45\x00\x00\x73\x00\x00\x40\x00\x40\x11\xb8\x61\xc0\xa8\x00\x01\xc0\xa8\x00\xc7"
+    )
+    for m in IMPLEMENTATIONS:
+        assert m.cksum(header, 0, 20) == 0xFFFF, name(m)
+        assert m.cksum(header, 12, 20, m.cksum(header, 0, 10)) == 0xFFFF - 0xB861, name(m)
+
+
+def test_cksum_every_offset_and_length():
+    rand = Random(1)
+    data = bytearray(rand(96))
+    for m in IMPLEMENTATIONS:
+        for start in range(9):
+            for n in range(80):
+                want = naive_cksum(data[start : start + n])
+                got = m.cksum(data, start, start + n)
+                assert got == want, (name(m), start, n, got, want)
+
+
+def test_cksum_carry_in():
+    rand = Random(2)
+    data = bytearray(rand(64))
+    for m in IMPLEMENTATIONS:
+        for acc in (0, 1, 0xFF, 0xFFFE, 0xFFFF, 0x10000, 0x1FFFE, 0x54321, 0xFFFFF):
+            for start, end in ((0, 0), (1, 1), (0, 1), (1, 2), (3, 40), (4, 61)):
+                got = m.cksum(data, start, end, acc)
+                assert got == naive_cksum(data[start:end], acc), (name(m), acc, start, end)
+
+
+def test_cksum_of_pieces_is_that_of_the_whole():
+    """Split at any point: what follows an odd piece counts byte-swapped (RFC 1071, 2(B))."""
+    rand = Random(3)
+    data = bytearray(rand(57))
+    for m in IMPLEMENTATIONS:
+        whole = m.cksum(data, 2, 57)
+        for cut in range(2, 58):
+            acc = m.cksum(data, 2, cut)
+            if cut & 1:
+                acc = (acc & 0xFF) << 8 | acc >> 8
+            acc = m.cksum(data, cut, 57, acc)
+            if cut & 1:
+                acc = (acc & 0xFF) << 8 | acc >> 8
+            assert acc == whole, (name(m), cut)
+
+
+def test_cksum_is_zero_only_if_everything_is():
+    zeros = bytearray(700)
+    ones = bytearray(b"\xff" * 700)
+    for m in IMPLEMENTATIONS:
+        assert m.cksum(zeros, 0, 700) == 0, name(m)
+        assert m.cksum(zeros, 1, 700) == 0, name(m)
+        assert m.cksum(zeros, 0, 700, 0xFFFF) == 0xFFFF, name(m)
+        assert m.cksum(ones, 0, 2) == 0xFFFF, name(m)
+        assert m.cksum(ones, 0, 700) == 0xFFFF, name(m)
+        assert m.cksum(ones, 1, 699, 0xFFFF) == 0xFFFF, name(m)
+
+
+def test_cksum_of_large_datagrams():
+    """The largest sums there can be: 65,535 bytes of ff, and of chance, at both alignments."""
+    ones = bytearray(b"\xff" * 65536)
+    rand = Random(4)
+    chance = bytearray(rand(4096) * 16)
+    for m in IMPLEMENTATIONS:
+        for start, end in ((0, 65535), (1, 65536), (1, 65535), (0, 8191), (0, 8192), (1, 16403)):
+            assert m.cksum(ones, start, end, 0xFFFF) == naive_cksum(ones[start:end], 0xFFFF), name(m)
+            assert m.cksum(chance, start, end) == naive_cksum(chance[start:end]), name(m)
+
+
+def test_cksum_reads_views_and_bytes():
+    rand = Random(5)
+    data = bytearray(rand(1600))
+    for m in IMPLEMENTATIONS:
+        for start, end in ((0, 20), (1, 1500), (2, 1501)):
+            want = naive_cksum(data[start:end])
+            assert m.cksum(memoryview(data), start, end) == want, name(m)
+            assert m.cksum(memoryview(data)[1:], start - 1 if start else 0, end - 1) == (
+                naive_cksum(data[start or 1 : end])
+            ), name(m)
+            assert m.cksum(bytes(data), start, end) == want, name(m)
+
+
+def test_get_and_put():
+    rand = Random(6)
+    for m in IMPLEMENTATIONS:
+        for i in range(4):
+            data = bytearray(rand(12))
+            assert m.get16(data, i) == int.from_bytes(data[i : i + 2], "big"), name(m)
+            assert m.get32(data, i) == int.from_bytes(data[i : i + 4], "big"), name(m)
+        for v in (0, 1, 0xFF, 0x100, 0x1234, 0x8000, 0xFFFF):
+            data = bytearray(b"\xa5" * 6)
+            m.put16(data, 1, v)
+            assert data == b"\xa5" + bytes((v >> 8, v & 255)) + b"\xa5" * 3, (name(m), v)
+        for v in (0, 1, 0x12345678, 0x3FFFFFFF, 0x40000000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF):
+            data = bytearray(b"\xa5" * 7)
+            m.put32(data, 1, v)
+            assert data == b"\xa5" + v.to_bytes(4, "big") + b"\xa5\xa5", (name(m), v)
+            assert m.get32(data, 1) == v, (name(m), v)
+
+
+INTERESTING = (
+    0, 1, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x3FFFFFFE, 0x3FFFFFFF, 0x40000000, 0x40000001,
+    0x7FFFFFFF, 0x80000000, 0x80000001, 0xBFFFFFFF, 0xC0000000, 0xC0000001, 0xFFFFFFFE, 0xFFFFFFFF,
+)
+
+
+def test_diff32_at_the_edges():
+    """Exact within +-(2**30 - 1), across the wrap, and clamped beyond: outside any window."""
+    a = bytearray(7)
+    b = bytearray(5)
+    for m in IMPLEMENTATIONS:
+        for x in INTERESTING:
+            a[3:7] = x.to_bytes(4, "big")
+            for y in INTERESTING:
+                b[1:5] = y.to_bytes(4, "big")
+                got = m.diff32(a, 3, b, 1)
+                assert got == naive_diff(a[3:7], b[1:5]), (name(m), hex(x), hex(y), got)
+
+
+def test_diff32_at_random():
+    rand = Random(7)
+    for m in IMPLEMENTATIONS:
+        for _ in range(200):
+            a = bytearray(rand(9))
+            i = below(rand, 6)
+            j = below(rand, 6)
+            assert m.diff32(a, i, a, j) == naive_diff(a[i : i + 4], a[j : j + 4]), (name(m), a)
+
+
+def test_add32():
+    for m in IMPLEMENTATIONS:
+        for x in INTERESTING:
+            src = bytearray(b"\x5a") + x.to_bytes(4, "big") + b"\x5a"
+            for n in (0, 1, -1, 255, -255, 1460, -1460, 0xFFFF, -0xFFFF, 0x10000, -0x10000,
+                      0x12345678, -0x12345678, MAX, -MAX, -MAX - 1):
+                want = ((x + n) % (1 << 32)).to_bytes(4, "big")
+                dst = bytearray(b"\xa5" * 7)
+                m.add32(dst, 2, src, 1, n)
+                assert dst == b"\xa5\xa5" + want + b"\xa5", (name(m), hex(x), n)
+                same = bytearray(src)
+                m.add32(same, 1, same, 1, n)
+                assert same == b"\x5a" + want + b"\x5a", (name(m), hex(x), n)
+
+
+def test_add32_and_diff32_are_inverse():
+    rand = Random(8)
+    for m in IMPLEMENTATIONS:
+        for _ in range(100):
+            a = bytearray(rand(4))
+            b = bytearray(4)
+            n = below(rand, 1 << 24) - (1 << 23)
+            m.add32(b, 0, a, 0, n)
+            assert m.diff32(b, 0, a, 0) == n, (name(m), a, n)
+
+
+def test_eq():
+    base = bytearray(b"\x11\x22\x33\x44\x55\x66")
+    for m in IMPLEMENTATIONS:
+        for width, eq in ((4, m.eq4), (6, m.eq6)):
+            for i in range(3):
+                a = bytearray(b"\xee" * i) + base + b"\xdd"
+                assert eq(a, i, base, 0) is True, (name(m), width, i)
+                assert eq(a, i, bytes(base), 0) is True, (name(m), width, i)
+                for k in range(width):
+                    a[i + k] ^= 0x80
+                    assert eq(a, i, base, 0) is False, (name(m), width, i, k)
+                    a[i + k] ^= 0x80
+                if i:
+                    a[i - 1] ^= 1
+                a[i + width] ^= 1
+                assert eq(a, i, base, 0) is True, (name(m), width, i, "bytes outside matter")
+
+
+def test_copy_every_alignment_and_length():
+    rand = Random(9)
+    src = bytearray(rand(80))
+    for m in IMPLEMENTATIONS:
+        for i in range(5):
+            for j in range(5):
+                for n in (0, 1, 2, 3, 4, 7, 8, 15, 16, 17, 18, 19, 31, 32, 33, 47, 48, 50, 70):
+                    dst = bytearray(b"\xa5" * 80)
+                    m.copy(dst, i, src, j, n)
+                    want = b"\xa5" * i + src[j : j + n] + b"\xa5" * (80 - i - n)
+                    assert dst == want, (name(m), i, j, n)
+
+
+def test_copy_between_views():
+    rand = Random(10)
+    src = rand(1500)
+    for m in IMPLEMENTATIONS:
+        dst = bytearray(1600)
+        m.copy(memoryview(dst)[3:], 2, memoryview(src)[1:], 4, 1460)
+        assert dst == bytes(5) + src[5:1465] + bytes(135), name(m)
+
+
+def test_copy_towards_the_front_of_one_buffer():
+    rand = Random(11)
+    data = rand(64)
+    for m in IMPLEMENTATIONS:
+        for distance in range(0, 12):
+            for n in (1, 16, 33, 48):
+                buf = bytearray(data)
+                m.copy(buf, 2, buf, 2 + distance, n)
+                want = data[:2] + data[2 + distance : 2 + distance + n] + data[2 + n :]
+                assert buf == want, (name(m), distance, n)
+
+
+def test_ticks():
+    top = 0x3FFFFFFF
+    half = 1 << 29
+    assert 0 <= prim.ticks_ms() <= top
+    assert prim.ticks_add(top, 1) == 0
+    assert prim.ticks_add(0, -1) == top
+    assert prim.ticks_add(top, half - 1) == half - 2
+    assert prim.ticks_add(5, 1000) == 1005
+    for start in (0, 5, half - 1, half, half + 1, top - 1, top):
+        for delta in (0, 1, -1, 1000, -1000, half - 1, -half + 1):
+            later = prim.ticks_add(start, delta)
+            assert 0 <= later <= top
+            assert prim.ticks_diff(later, start) == delta, (start, delta)
+
+
+def test_ticks_advance():
+    start = prim.ticks_ms()
+    for _ in range(10000000):
+        if prim.ticks_diff(prim.ticks_ms(), start) >= 3:
+            return
+    assert False, "the clock stands still"
+
+
+def test_urandom():
+    assert len(prim.urandom(16)) == 16
+    assert prim.urandom(16) != prim.urandom(16)
+
+
+HIGH = 0x3FFFFFFF
+
+
+def exercise(m, a, b):
+    m.cksum(a, 0, 1600)
+    m.cksum(a, 1, 1600, 0xFFFF)
+    m.cksum(a, 3, 1502, 0xFFFFF)
+    m.get16(a, 1)
+    m.put16(b, 1, 0xFFFF)
+    m.put32(b, 1, HIGH)
+    m.get32(b, 1)
+    m.add32(b, 3, a, 1, HIGH)
+    m.add32(b, 3, a, 1, -HIGH)
+    m.add32(b, 4, b, 4, 1460)
+    m.diff32(a, 1, b, 8)
+    m.diff32(b, 9, a, 2)
+    m.diff32(a, 1, a, 9)
+    m.eq4(a, 1, b, 2)
+    m.eq6(a, 1, a, 2)
+    m.copy(b, 0, a, 1, 1460)
+    m.copy(b, 2, a, 54, 1460)
+
+
+def exercise_ticks():
+    prim.ticks_diff(prim.ticks_add(prim.ticks_ms(), 0x1FFFFFFF), 3)
+    prim.ticks_diff(0, HIGH)
+    prim.ticks_diff(HIGH, 0)
+    prim.ticks_add(HIGH, 0x1FFFFFFF)
+
+
+def test_nothing_allocates():
+    """Every primitive, every implementation, with large numbers in wire form, under heap_lock."""
+    a = bytearray(b"\xff" * 1600)
+    b = bytearray(b"\xff\x00" * 800)
+    for m in IMPLEMENTATIONS:
+        exercise(m, a, b)
+        heap_locked(lambda: exercise(m, a, b))
+    heap_locked(exercise_ticks)
+
+
+def test_large_sums_do_not_allocate():
+    ones = bytearray(b"\xff" * 65535)
+    for m in IMPLEMENTATIONS:
+        heap_locked(lambda: m.cksum(ones, 0, 65535, 0xFFFF))
