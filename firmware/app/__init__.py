@@ -1,0 +1,1 @@
+"""The program of a spinet board: configuration, services, status page."""

@@ -1,0 +1,60 @@
+"""Settings: defaults for a Pico with a W5500 (wired as the W5500-EVB-Pico), overlaid by netcfg.json.
+
+A missing file means defaults; a broken one, or a key of the wrong kind, is
+reported in words and the defaults stand, so that a board always comes up.
+"""
+import json
+
+FILE = "netcfg.json"
+
+DEFAULTS = {
+    "hostname": "spinet",
+    "chip": "w5500",
+    "spi": {"id": 0, "baudrate": 33000000, "sck": 18, "mosi": 19, "miso": 16},
+    "pins": {"cs": 17, "reset": 20, "irq": 21},
+    "mac": "",                      # empty: made from the chip's unique id
+    "address": "192.168.1.177/24",
+    "gateway": "192.168.1.1",
+    "services": {"http": 80, "echo": 7, "discard": 9, "source": 19},
+}
+
+
+def load(path=FILE):
+    """The settings as a dict with every key of DEFAULTS."""
+    try:
+        with open(path) as file:
+            found = json.load(file)
+    except OSError:
+        print("%s: none, using defaults" % path)
+        found = {}
+    except ValueError as error:
+        print("%s: not valid JSON (%s), using defaults" % (path, error))
+        found = {}
+    return overlay(DEFAULTS, found, path)
+
+
+def overlay(defaults, found, where):
+    """`defaults` with the values of `found`; what does not fit is reported and left out.
+
+    `services` may name any subset: only those named run.
+    """
+    if not isinstance(found, dict):
+        print("%s: expected an object, using defaults" % where)
+        found = {}
+    settings = {}
+    for key in defaults:
+        default = defaults[key]
+        value = found.get(key, default)
+        if not isinstance(value, type(default)) or isinstance(value, bool):
+            print("%s: %r should be %s, using %r" % (where, key, _KIND[type(default)], default))
+            value = default
+        elif isinstance(default, dict) and key != "services":
+            value = overlay(default, value, where + " " + key)
+        settings[key] = value
+    for key in found:
+        if key not in defaults:
+            print("%s: unknown setting %r ignored" % (where, key))
+    return settings
+
+
+_KIND = {dict: "an object", str: "a text", int: "a whole number"}

@@ -1,0 +1,122 @@
+"""The frame of every TCP service: one listener, a fixed number of connections, no blocking.
+
+The main loop calls `step()` of each service over and over.  A step does what
+can be done now and says whether it did anything; the loop sleeps when nothing
+did.  Connections live in slots that are made once and used again, so that
+memory stays bounded and whole however many clients come and go; when all slots
+are taken, new clients wait in the listener's backlog.
+"""
+from spinet import socket
+from spinet.prim import ticks_diff
+
+_RD = 1
+_POLL = 3
+
+
+class Slot:
+    """One connection of a service.  Subclasses give `begin` and `step`.
+
+    `since` is when the peer last moved data, in ticks.
+    """
+
+    def __init__(self):
+        self.sock = None
+        self.since = 0
+
+    def open(self, sock, now):
+        """Take over an accepted socket."""
+        self.sock = sock
+        self.since = now
+        self.begin()
+
+    def begin(self):
+        """Prepare for a new connection."""
+
+    def step(self, now):
+        """Do what can be done now; True if anything was.  Closes itself when done."""
+        raise NotImplementedError
+
+    def idle(self):
+        """True if the connection may be closed in favour of a waiting client."""
+        return False
+
+    def close(self):
+        """Close the connection; the slot can be used again."""
+        sock = self.sock
+        self.sock = None
+        if sock is not None:
+            sock.close()
+
+
+class Server:
+    """A TCP service on `port` with at most `limit` connections.
+
+    `make` creates a slot; a connection on which nothing moves for `patience_ms`
+    is closed.  `accepted` and `errors` count.
+    """
+
+    def __init__(self, stack, name, port, make, limit=4, patience_ms=30000):
+        self.name = name
+        self.make = make
+        self.limit = limit
+        self.patience_ms = patience_ms
+        self.slots = []
+        self.accepted = 0
+        self.errors = 0
+        self.listener = stack.socket(socket.SOCK_STREAM)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("0.0.0.0", port))
+        self.listener.listen(limit)
+        self.listener.setblocking(False)
+
+    def step(self, now):
+        """Accept what waits and step every connection; True if anything was done."""
+        busy = False
+        if self.listener.ioctl(_POLL, _RD):
+            busy = self.accept(now)
+        for slot in self.slots:
+            if slot.sock is not None:
+                try:
+                    if slot.step(now):
+                        slot.since = now
+                        busy = True
+                    elif ticks_diff(now, slot.since) > self.patience_ms:
+                        slot.close()
+                except OSError:
+                    self.errors += 1
+                    slot.close()
+        return busy
+
+    def accept(self, now):
+        """Give one waiting client a slot; True if it got one."""
+        slot = self.free_slot()
+        if slot is None:
+            return False
+        try:
+            sock, _ = self.listener.accept()
+        except OSError:
+            return False
+        sock.setblocking(False)
+        slot.close()
+        slot.open(sock, now)
+        self.accepted += 1
+        return True
+
+    def free_slot(self):
+        """A slot to use next: a free one, a new one, or the idle one that moved data longest ago."""
+        best = None
+        for slot in self.slots:
+            if slot.sock is None:
+                return slot
+            if slot.idle() and (best is None or ticks_diff(slot.since, best.since) < 0):
+                best = slot
+        if len(self.slots) < self.limit:
+            best = self.make()
+            self.slots.append(best)
+        return best
+
+    def close(self):
+        """Close the listener and every connection."""
+        self.listener.close()
+        for slot in self.slots:
+            slot.close()

@@ -1,0 +1,1 @@
+"""The virtual board: a stand-in for `machine`, and what starts it."""

@@ -1,0 +1,538 @@
+"""A network for a virtual board, on any host, without root.
+
+The board's link ends here in a stack of our own at 10.0.2.2.  It answers ARP
+and ping for that address.  The TCP connections and UDP datagrams that the board
+sends out, to whatever address, are carried by ordinary sockets of the host;
+chosen ports of the host lead to ports of the board.  10.0.2.2 itself stands for
+the host: what the board sends there goes to 127.0.0.1.
+
+Flow control is end to end: each direction of a TCP connection has one buffer
+here, and while it is full its source is not read, so the window towards the
+sender closes.  End of stream and reset are carried over as what they are.
+
+    from gateway import Forward, Gateway
+    gateway = Gateway(port, forwards=[Forward("tcp", 8080, "10.0.2.15", 80)])
+    gateway.run()           # until gateway.stop(), from any thread
+
+    python3 tools/gateway.py --listen 127.0.0.1:5501 --peer 127.0.0.1:5500 --forward tcp:8080:80
+"""
+import argparse
+import collections
+import errno
+import selectors
+import signal
+import socket
+import struct
+import time
+
+from spinet import Stack, addr
+from spinet import socket as inner_socket
+
+BUFFER = 65536              # bytes held per direction of a TCP connection
+UDP_FLOWS = 256             # at most; the one used longest ago makes room
+UDP_IDLE_S = 60
+_POLL, _RD, _WR, _ERR, _HUP = 3, 1, 4, 8, 16
+_RESET = struct.pack("ii", 1, 0)
+
+Forward = collections.namedtuple("Forward", "protocol host_port board_address board_port")
+Forward.__doc__ = "A port of the host (0: any free one) that leads to a port of the board; protocol tcp or udp."
+
+
+def parse_forward(text, board="10.0.2.15"):
+    """`tcp:8080:80` or `udp:7007:10.0.2.15:7` as a Forward.  ValueError if it is neither."""
+    parts = text.split(":")
+    if len(parts) == 3:
+        parts.insert(2, board)
+    if len(parts) != 4 or parts[0] not in ("tcp", "udp"):
+        raise ValueError("%r is not tcp|udp:HOSTPORT:[BOARD:]PORT" % text)
+    addr.parse(parts[2])
+    return Forward(parts[0], int(parts[1]), parts[2], int(parts[3]))
+
+
+class Pipe:
+    """One direction of a connection: a buffer that is filled only when it is empty."""
+
+    def __init__(self, read, write, shut):
+        self.read = read            # into a view: count, 0 at the end, None when nothing is there
+        self.write = write          # from a view: count, None when nothing fits
+        self.shut = shut            # end of stream to the sink
+        self.view = memoryview(bytearray(BUFFER))
+        self.start = 0
+        self.end = 0
+        self.ended = False          # the source is at its end
+        self.done = False           # and the sink knows
+        self.carried = 0
+
+    def move(self):
+        """Carry what can be carried now; True if anything was.  Passes on any OSError."""
+        moved = False
+        while not self.done:
+            if self.start < self.end:
+                n = self.write(self.view[self.start:self.end])
+                if not n:
+                    return moved
+                self.start += n
+                self.carried += n
+            elif self.ended:
+                self.shut()
+                self.done = True
+            else:
+                n = self.read(self.view)
+                if n is None:
+                    return moved
+                self.start = 0
+                self.end = n
+                self.ended = n == 0
+            moved = True
+        return moved
+
+    def wants_input(self):
+        """True when the source should be watched for input."""
+        return self.start == self.end and not self.ended
+
+
+class Relay:
+    """One TCP connection: a kernel socket and a stack socket, joined both ways."""
+
+    def __init__(self, gateway, outer, inner, connecting):
+        self.gateway = gateway
+        self.outer = outer
+        self.inner = inner
+        self.connecting = connecting        # "outer", "inner" or None
+        self.outcome = False                # of connecting the kernel socket
+        self.inward = Pipe(self.read_outer, inner.write, lambda: inner.shutdown(1))
+        self.outward = Pipe(inner.readinto, self.write_outer, self.shut_outer)
+        self.watched = 0
+        self.closed = False
+        self.watch()
+
+    def read_outer(self, view):
+        try:
+            return self.outer.recv_into(view)
+        except BlockingIOError:
+            return None
+
+    def write_outer(self, view):
+        try:
+            return self.outer.send(view)
+        except BlockingIOError:
+            return None
+
+    def shut_outer(self):
+        try:
+            self.outer.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:       # the peer has gone already
+                raise
+
+    def ready(self, _):
+        """The kernel socket can do what it was watched for."""
+        self.outcome = True
+        self.move()
+
+    def move(self):
+        """Carry what can be carried now; True if anything was.  Closes itself when both ends are done."""
+        if self.closed:
+            return False
+        moved = False
+        try:
+            if self.connecting and not self.connected():
+                return False
+            moved = self.inward.move()
+            moved = self.outward.move() or moved
+        except OSError as error:
+            self.gateway.count["reset"] += 1
+            self.abort(error)
+            return True
+        if self.inward.done and self.outward.done:
+            self.close()
+        else:
+            self.watch()
+        return moved
+
+    def connected(self):
+        """True once the side that we are connecting is connected.  OSError if it will not be."""
+        if self.connecting == "outer":
+            ready = self.outcome
+            failed = ready and self.outer.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        else:
+            ready = self.inner.ioctl(_POLL, _WR | _ERR | _HUP)
+            failed = ready and self.inner.getsockopt(inner_socket.SOL_SOCKET, inner_socket.SO_ERROR)
+        if failed:
+            raise OSError(failed, "cannot connect")
+        if ready:
+            self.connecting = None
+        return bool(ready)
+
+    def watch(self):
+        """Watch the kernel socket for exactly what can be done with it."""
+        if self.connecting:
+            events = selectors.EVENT_WRITE if self.connecting == "outer" else 0
+        else:
+            events = selectors.EVENT_READ if self.inward.wants_input() else 0
+            if self.outward.start < self.outward.end:
+                events |= selectors.EVENT_WRITE
+        if events != self.watched:
+            self.gateway.watch(self.outer, self.watched, events, self.ready)
+            self.watched = events
+
+    def abort(self, error=None):
+        """Reset both sides: the connection did not end well on one of them."""
+        for sock in (self.outer, self.inner):
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            except OSError:
+                pass
+        self.close()
+
+    def close(self):
+        """Close both sides."""
+        if self.closed:
+            return
+        self.closed = True
+        self.gateway.watch(self.outer, self.watched, 0, None)
+        self.outer.close()
+        self.inner.close()
+        self.gateway.count["bytes_in"] += self.inward.carried
+        self.gateway.count["bytes_out"] += self.outward.carried
+        self.gateway.relays.discard(self)
+
+
+class Flow:
+    """UDP between one port of the board and one address outside, over a kernel socket."""
+
+    def __init__(self, key, sock, peer=None):
+        self.key = key              # (board address, board port, outside address, outside port)
+        self.sock = sock
+        self.peer = peer            # who on the host began it; None: the board did, `sock` is its own
+        self.used = 0.0
+
+    def send(self, data):
+        """A datagram towards the outside."""
+        if self.peer is None:
+            self.sock.send(data)
+        else:
+            self.sock.sendto(data, self.peer)
+
+
+class Gateway:
+    """The gateway on `port`, with the given address and forwards; see the module's text.
+
+    `forwards` are opened at once: OSError (EADDRINUSE) if a port is taken.  What
+    became of host port 0 is in `opened`, a list of Forward.  `count` counts.
+    """
+
+    def __init__(self, port, address="10.0.2.2/24", forwards=(), bind="127.0.0.1"):
+        self.port = port
+        self.stack = Stack()
+        self.ip = self.stack.add(port, address=address)
+        self.ip.transparent = True
+        self.own = addr.parse_cidr(address)[0]
+        self.bind = bind
+        self.selector = selectors.DefaultSelector()
+        self.relays = set()
+        self.flows = collections.OrderedDict()      # the one used longest ago first
+        self.forwarded = {}     # (listener, host peer): its flow
+        self.opened = []
+        self.listeners = []
+        self.next_port = 49152
+        self.running = False
+        self.count = dict.fromkeys((
+            "tcp_out", "tcp_in", "refused", "reset", "bytes_in", "bytes_out",
+            "udp_out", "udp_in", "udp_flows", "udp_expired", "udp_evicted", "udp_dropped"), 0)
+
+        self.stack.tcp.catch_all = True
+        self.any = self.stack.socket(inner_socket.SOCK_STREAM)
+        self.any.bind(("0.0.0.0", 0))
+        self.any.listen(64)
+        self.any.setblocking(False)
+        self.any_udp = self.stack.udp.bind_any()
+        self.datagram = bytearray(65536)
+        self.view = memoryview(self.datagram)
+
+        self.wake_up, self.wake = socket.socketpair()
+        self.wake.setblocking(False)
+        self.selector.register(port.fileno(), selectors.EVENT_READ, None)
+        self.selector.register(self.wake, selectors.EVENT_READ, self.woken)
+        try:
+            for forward in forwards:
+                self.open(forward)
+        except OSError:
+            self.close()
+            raise
+
+    # The loop.
+
+    def run(self):
+        """Serve until `stop()` is called, from this thread or another."""
+        self.running = True
+        while self.running:
+            self.step()
+
+    def stop(self):
+        """End `run()`.  Thread-safe."""
+        self.running = False
+        try:
+            self.wake_up.send(b"x")
+        except OSError:
+            pass
+
+    def woken(self, _):
+        self.wake.recv(100)
+
+    def step(self, longest_ms=1000):
+        """Do what is due, then wait for the next event, at most `longest_ms`."""
+        wait_ms = min(self.stack.poll(), longest_ms)
+        busy = self.accept()
+        for relay in list(self.relays):
+            if relay.move():
+                busy = True
+        if self.udp_from_board():
+            busy = True
+        self.expire()
+        for key, _ in self.selector.select(0 if busy else wait_ms / 1000):
+            if key.data:
+                key.data(key.fileobj)
+
+    def watch(self, sock, before, events, action):
+        """Change what a kernel socket is watched for, from `before` to `events`."""
+        if not before and events:
+            self.selector.register(sock, events, action)
+        elif before and events:
+            self.selector.modify(sock, events, action)
+        elif before:
+            self.selector.unregister(sock)
+
+    def close(self):
+        """Close everything, the port too.  Idempotent."""
+        if self.selector is None:
+            return
+        for relay in list(self.relays):
+            relay.abort()
+        for flow in self.flows.values():
+            flow.sock.close()
+        for sock in self.listeners:
+            sock.close()
+        self.stack.poll()       # the last resets leave
+        self.stack.close()
+        self.port.close()
+        self.wake.close()
+        self.wake_up.close()
+        self.selector.close()
+        self.selector = None
+
+    # TCP.
+
+    def accept(self):
+        """Take the board's new connections; True if there was one."""
+        took = False
+        while self.any.ioctl(_POLL, _RD):
+            try:
+                inner, _ = self.any.accept()
+            except OSError:
+                break
+            took = True
+            inner.setblocking(False)
+            host, port = inner.getsockname()
+            outer = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            outer.setblocking(False)
+            outer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            code = outer.connect_ex((self.outside(host), port))
+            relay = Relay(self, outer, inner, "outer")
+            self.relays.add(relay)
+            self.count["tcp_out"] += 1
+            if code not in (0, errno.EINPROGRESS):
+                self.count["refused"] += 1
+                relay.abort()
+        return took
+
+    def open(self, forward):
+        """Start one forward; returns it with the port that the host gave."""
+        kind = socket.SOCK_STREAM if forward.protocol == "tcp" else socket.SOCK_DGRAM
+        sock = socket.socket(socket.AF_INET, kind)
+        try:
+            if forward.protocol == "tcp":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((self.bind, forward.host_port))
+            sock.setblocking(False)
+            if forward.protocol == "tcp":
+                sock.listen(64)
+        except OSError:
+            sock.close()
+            raise
+        action = self.accept_host if forward.protocol == "tcp" else self.udp_from_host
+        forward = forward._replace(host_port=sock.getsockname()[1])
+        self.listeners.append(sock)
+        self.opened.append(forward)
+        self.selector.register(
+            sock, selectors.EVENT_READ, lambda listener: action(listener, forward))
+        return forward
+
+    def accept_host(self, listener, forward):
+        """A client of the host asks for a port of the board."""
+        try:
+            outer, _ = listener.accept()
+        except OSError:
+            return
+        outer.setblocking(False)
+        outer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        inner = self.stack.socket(inner_socket.SOCK_STREAM)
+        inner.setblocking(False)
+        relay = Relay(self, outer, inner, "inner")
+        self.relays.add(relay)
+        self.count["tcp_in"] += 1
+        try:
+            inner.connect((forward.board_address, forward.board_port))
+        except OSError as error:
+            if error.errno not in (errno.EINPROGRESS, errno.EAGAIN):
+                self.count["refused"] += 1
+                relay.abort()
+
+    def outside(self, address):
+        """The host address that stands behind an address the board used."""
+        return "127.0.0.1" if addr.parse(address) == self.own else address
+
+    # UDP.
+
+    def udp_from_board(self):
+        """Carry datagrams of the board to the outside; True if there was one."""
+        end = self.any_udp
+        took = False
+        for _ in range(64):
+            n = end.recv_into(self.datagram, 0, len(self.datagram))
+            if n < 0:
+                break
+            took = True
+            key = (bytes(end.peer), end.peer_port, bytes(end.local), end.local_port)
+            flow = self.flows.get(key) or self.new_flow(key)
+            if flow:
+                self.used(flow)
+                try:
+                    flow.send(self.view[:n])
+                    self.count["udp_out"] += 1
+                except OSError:     # full, or refused by the far end
+                    self.count["udp_dropped"] += 1
+        return took
+
+    def new_flow(self, key):
+        """A flow for the first datagram from the board to an address outside."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        try:
+            sock.connect((self.outside(addr.fmt(key[2])), key[3]))
+        except OSError:
+            sock.close()
+            self.count["udp_dropped"] += 1
+            return None
+        flow = self.add_flow(Flow(key, sock))
+        self.selector.register(sock, selectors.EVENT_READ, lambda _: self.udp_reply(flow))
+        return flow
+
+    def add_flow(self, flow):
+        if len(self.flows) >= UDP_FLOWS:
+            self.drop_flow(next(iter(self.flows.values())))
+            self.count["udp_evicted"] += 1
+        self.flows[flow.key] = flow
+        if flow.peer is not None:
+            self.forwarded[flow.sock, flow.peer] = flow
+        self.count["udp_flows"] += 1
+        return flow
+
+    def used(self, flow):
+        flow.used = time.monotonic()
+        self.flows.move_to_end(flow.key)
+
+    def drop_flow(self, flow):
+        del self.flows[flow.key]
+        if flow.peer is not None:
+            del self.forwarded[flow.sock, flow.peer]
+        else:
+            self.selector.unregister(flow.sock)
+            flow.sock.close()
+
+    def expire(self):
+        """Drop the flows that were idle too long."""
+        now = time.monotonic()
+        while self.flows:
+            flow = next(iter(self.flows.values()))
+            if now - flow.used < UDP_IDLE_S:
+                return
+            self.drop_flow(flow)
+            self.count["udp_expired"] += 1
+
+    def udp_reply(self, flow):
+        """Datagrams from the outside for a flow that the board began."""
+        for _ in range(64):
+            try:
+                n = flow.sock.recv_into(self.datagram)
+            except BlockingIOError:
+                return
+            except OSError:         # the far end refused an earlier one
+                self.count["udp_dropped"] += 1
+                return
+            self.used(flow)
+            self.to_board(flow, n)
+
+    def udp_from_host(self, sock, forward):
+        """Datagrams of the host for a forwarded port: each of its senders is a flow."""
+        board = addr.parse(forward.board_address)
+        for _ in range(64):
+            try:
+                n, peer = sock.recvfrom_into(self.datagram)
+            except OSError:
+                return
+            flow = self.forwarded.get((sock, peer))
+            if flow is None:
+                key = (board, forward.board_port, self.own, self.free_port())
+                flow = self.add_flow(Flow(key, sock, peer))
+            self.used(flow)
+            self.to_board(flow, n)
+
+    def free_port(self):
+        """The next source port for a forwarded flow: far apart in time from its last use."""
+        self.next_port = 49152 if self.next_port >= 65535 else self.next_port + 1
+        return self.next_port
+
+    def to_board(self, flow, n):
+        board, board_port, remote, remote_port = flow.key
+        try:
+            self.any_udp.send_as(remote, remote_port, board, board_port, self.datagram, 0, n)
+            self.count["udp_in"] += 1
+        except OSError:
+            self.count["udp_dropped"] += 1
+
+
+def endpoint(text):
+    """`127.0.0.1:5500` as (host, port)."""
+    host, _, port = text.rpartition(":")
+    return host or "127.0.0.1", int(port)
+
+
+def main():
+    """The command line."""
+    from spinet.ports.datagram import Datagram
+
+    parser = argparse.ArgumentParser(description="A network for a virtual board, without root.")
+    parser.add_argument("--listen", type=endpoint, default=("127.0.0.1", 5501), metavar="HOST:PORT",
+                        help="our end of the link (default 127.0.0.1:5501)")
+    parser.add_argument("--peer", type=endpoint, default=("127.0.0.1", 5500), metavar="HOST:PORT",
+                        help="the board's end (default 127.0.0.1:5500)")
+    parser.add_argument("--address", default="10.0.2.2/24", help="the gateway's own (default 10.0.2.2/24)")
+    parser.add_argument("--forward", action="append", type=parse_forward, default=[],
+                        metavar="tcp|udp:HOSTPORT:[BOARD:]PORT", help="lead a port of this host to the board")
+    parser.add_argument("--bind", default="127.0.0.1", help="host address of the forwards (default 127.0.0.1)")
+    parser.add_argument("--pcap", metavar="FILE", help="record every frame")
+    args = parser.parse_args()
+    gateway = Gateway(Datagram(local=args.listen, remote=args.peer), args.address, args.forward, args.bind)
+    if args.pcap:
+        gateway.stack.capture(gateway.ip, open(args.pcap, "wb"))
+    signal.signal(signal.SIGTERM, lambda *_: gateway.stop())
+    signal.signal(signal.SIGINT, lambda *_: gateway.stop())
+    for forward in gateway.opened:
+        print("%s %s:%d -> %s:%d" % (forward.protocol, args.bind, *forward[1:]), flush=True)
+    gateway.run()
+    gateway.close()
+
+
+if __name__ == "__main__":
+    main()
