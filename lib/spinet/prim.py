@@ -23,9 +23,11 @@ that they lie inside the buffer.  None of it allocates on MicroPython, but for t
     urandom(n)          n random bytes; a fresh `bytes`
     IOBase              what a socket subclasses to be a stream
     IMPLEMENTATION      "viper", "cpython" or "portable"
+    BUFFER, MANY        default bytes of a socket's ring, default bound of the number of things
 
 `docs/primitives.md` says what was measured and why each runtime has what it has.
 """
+# ruff: noqa: F401, I001 - the names are for others to import
 import io
 import os
 import sys
@@ -42,6 +44,8 @@ except AttributeError:
 
 
 if sys.implementation.name == "micropython":
+    BUFFER = 4096
+    MANY = 16
     IOBase = io.IOBase
     try:
         from spinet.prim_viper import (
@@ -63,6 +67,8 @@ else:
 
     IOBase = object
     IMPLEMENTATION = "cpython"
+    BUFFER = 65535
+    MANY = 16384
 
 _HALF = 1 << 29
 _MASK = _HALF - 1 + _HALF
