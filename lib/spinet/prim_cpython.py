@@ -64,11 +64,11 @@ def diff32(a, i, b, j):
 
 
 def eq4(a, i, b, j):
-    return a[i + 3] == b[j + 3] and a[i : i + 3] == b[j : j + 3]
+    return _get32(a, i) == _get32(b, j)
 
 
 def eq6(a, i, b, j):
-    return a[i + 5] == b[j + 5] and a[i : i + 5] == b[j : j + 5]
+    return a[i : i + 6] == b[j : j + 6]
 
 
 def copy(dst, i, src, j, n):
