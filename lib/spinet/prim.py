@@ -45,7 +45,7 @@ except AttributeError:
 
 if sys.implementation.name == "micropython":
     BUFFER = 4096
-    MANY = 16
+    MANY = 64
     IOBase = io.IOBase
     try:
         from spinet.prim_viper import (

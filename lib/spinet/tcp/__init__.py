@@ -1,0 +1,349 @@
+"""TCP (RFC 9293): the connections of one stack, and which one a segment is for.
+
+    states.py   the states, and how a connection moves between them
+    conn.py     one connection: its variables, its timers, what its user calls
+    input.py    what is done with a segment that arrives
+    output.py   what is sent
+    listen.py   half-open connections and the accept queue
+    ranges.py   out-of-order data
+    rto.py      the retransmission timeout
+    reno.py     congestion control
+    isn.py      initial sequence numbers and ephemeral ports
+"""
+from spinet.errors import (
+    EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH,
+)
+from spinet.prim import BUFFER, MANY, cksum, diff32, eq4, ticks_diff
+from spinet.tcp import output
+from spinet.tcp.conn import Conn
+from spinet.tcp.input import arrives
+from spinet.tcp.isn import Secret
+from spinet.tcp.listen import Listener
+from spinet.tcp.output import ACK, RST, SYN
+from spinet.tcp.states import SYN_RECEIVED, SYN_SENT, TIME_WAIT
+
+PROTO = 6
+
+
+class Tcp:
+    """All TCP of one stack.
+
+    `rcvbuf` and `sndbuf` are the ring sizes of new connections in bytes,
+    `time_wait_max` bounds the connections kept in TIME-WAIT (the oldest makes
+    room), `connections_max` all others.  With `catch_all` a listener bound to
+    port 0 accepts connections to every port.
+    """
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.timers = stack.timers
+        self.rcvbuf = self.sndbuf = BUFFER
+        self.connections_max = MANY
+        self.time_wait_max = MANY >> 2
+        self.catch_all = False
+        self.trace = None
+        self.table = {}
+        self.connections = 0
+        self.listeners = {}
+        self.time_wait = []
+        self.answers_max = 100
+        self._secret = Secret(stack.random)
+        self._second = self.timers.now
+        self._answers = 0
+        self.count = {
+            "rx": 0, "connect": 0, "established": 0, "retransmit": 0,
+            "timeout": 0, "fast_retransmit": 0, "probe": 0, "keepalive": 0, "reset_sent": 0,
+            "reset_received": 0, "challenge_ack": 0, "timed_out": 0, "keepalive_dead": 0,
+            "runt": 0, "bad_checksum": 0, "group": 0, "no_listener": 0, "no_socket": 0,
+            "out_of_window": 0, "no_ack": 0, "bad_ack": 0, "no_syn": 0, "ooo_full": 0,
+            "backlog_full": 0, "half_open_full": 0, "too_many": 0, "time_wait_full": 0,
+            "rate_limited": 0, "bad_icmp": 0,
+        }
+
+    # -- from below ---------------------------------------------------------
+
+    def input(self, ip, buf, h, s, end):
+        """A segment `buf[s:end]` of a datagram whose IPv4 header begins at `buf[h]`."""
+        count = self.count
+        count["rx"] += 1
+        n = end - s
+        if n < 20:
+            count["runt"] += 1
+            return
+        p = s + (buf[s + 12] >> 4 << 2)
+        if p < s + 20 or p > end:
+            count["runt"] += 1
+            return
+        # Source and destination stand right before the segment when there are no IP options.
+        if h + 20 == s:
+            n = cksum(buf, s - 8, end, n + PROTO)
+        else:
+            n = cksum(buf, s, end, cksum(buf, h + 12, h + 20, n + PROTO))
+        if n != 0xFFFF:
+            count["bad_checksum"] += 1
+            return
+        if ip.rx_group:
+            count["group"] += 1
+            return
+        c = self.table.get(((buf[s + 2] << 8 | buf[s + 3]) ^ (buf[h + 12] << 8 | buf[h + 13])) << 14
+                           ^ (buf[s] << 8 | buf[s + 1]) ^ (buf[h + 14] << 8 | buf[h + 15]))
+        while c is not None:
+            # Same bucket, same address and same port of the peer: then our port is the same too.
+            n = c.head
+            if (n[3] == buf[s + 1] and n[2] == buf[s] and eq4(buf, h + 12, c.path.dst, 0)
+                    and eq4(buf, h + 16, c.path.src, 0)):
+                if c.state == TIME_WAIT and self._reopens(c, buf, s):
+                    break
+                arrives(c, buf, s, p, end)
+                return
+            c = c.next
+        self._unmatched(ip, buf, h, s, p, end)
+
+    def _reopens(self, c, buf, s):
+        """A SYN with a newer sequence number ends TIME-WAIT (RFC 9293, 3.6.1, MAY-2)."""
+        if buf[s + 13] & (SYN | RST | ACK) != SYN or diff32(buf, s + 4, c.head, 8) < 0:
+            return False
+        c.end(0)
+        return True
+
+    def _unmatched(self, ip, buf, h, s, p, end):
+        """No connection: a SYN for a listener, or a reset in answer."""
+        flags = buf[s + 13]
+        if flags & RST:
+            self.count["no_socket"] += 1
+            return
+        if flags & (SYN | ACK) == SYN:
+            listener = self._listener(buf, h + 16, buf[s + 2] << 8 | buf[s + 3])
+            if listener is not None:
+                if self.connections >= self.connections_max:
+                    self.count["too_many"] += 1
+                    return
+                path = self._back(ip, buf, h)
+                if path is not None and buf[s] | buf[s + 1]:
+                    listener.syn(path, buf, s, p)
+                return
+            self.count["no_listener"] += 1
+        else:
+            self.count["no_socket"] += 1
+        if self._may_answer():
+            path = self._back(ip, buf, h)
+            if path is not None:
+                self.count["reset_sent"] += 1
+                output.refuse(path, buf, s, p, end)
+
+    def _back(self, ip, buf, h):
+        """The path back to the sender of the datagram at `buf[h]`, or None."""
+        return self.stack.path(bytes(buf[h + 12:h + 16]), PROTO, bytes(buf[h + 16:h + 20]), df=True)
+
+    def _listener(self, buf, i, port):
+        found = None
+        for key in (port, 0) if self.catch_all else (port,):
+            for listener in self.listeners.get(key, ()):
+                if listener.addr is None:
+                    found = found or listener
+                elif eq4(buf, i, listener.addr, 0):
+                    return listener
+        return found
+
+    def error(self, ip, type, code, info, buf, h, s, end):
+        """An ICMP error about a segment of ours whose IPv4 header is at `buf[h]`.
+
+        Believed only if it quotes a sequence number that is in flight (RFC 5927, 4).
+        `info` is the next hop's MTU, or -1 when this host itself found the peer unreachable.
+        """
+        c = self.find(bytes(buf[h + 16:h + 20]), buf[s + 2] << 8 | buf[s + 3],
+                      bytes(buf[h + 12:h + 16]), buf[s] << 8 | buf[s + 1])
+        if c is None or end - s < 8 or not 0 <= diff32(buf, s + 4, c.head, 4) <= c.snd_max:
+            self.count["bad_icmp"] += 1
+            return
+        if type == 3 and code == 4:
+            self._too_big(c, info)
+        elif type == 3:
+            refused = code == 2 or code == 3
+            error = ECONNREFUSED if refused else EHOSTUNREACH if code in (1, 5, 7, 10, 12, 13) \
+                else ENETUNREACH
+            # Once synchronized every error is a soft one (RFC 5927, 5.2).
+            if c.state == SYN_SENT and (refused or info == -1):
+                c.end(error)
+            else:
+                c.soft_error = error
+
+    def _too_big(self, c, mtu):
+        """A router could not forward without fragmenting (RFC 1191)."""
+        if 68 <= mtu < c.path.mtu:
+            c.path.mtu = mtu
+            if mtu - 40 < c.mss:
+                c.mss = mtu - 40
+                if c.state > SYN_RECEIVED:
+                    c.snd_nxt = c.rtt_end = 0
+                    output.push(c)
+
+    # -- for the rest of TCP ------------------------------------------------
+
+    def remember(self, c):
+        """Enter `c` into the table of connections."""
+        key = _key(c.path.dst, c.lport, c.rport)
+        c.next = self.table.get(key)
+        self.table[key] = c
+        self.connections += 1
+
+    def forget(self, c, state):
+        """`c` has become CLOSED out of `state`: drop every reference to it but its user's."""
+        key = _key(c.path.dst, c.lport, c.rport)
+        at = self.table.get(key)
+        if at is c:
+            if c.next is None:
+                del self.table[key]
+            else:
+                self.table[key] = c.next
+        else:
+            while at is not None and at.next is not c:
+                at = at.next
+            if at is not None:
+                at.next = c.next
+        c.next = None
+        self.timers.remove(c)
+        if state == TIME_WAIT:
+            self.time_wait.remove(c)
+        else:
+            self.connections -= 1
+        if c.listener:
+            c.listener.forget(c)
+
+    def enter_time_wait(self, c):
+        """`c` enters TIME-WAIT: where too many wait, the oldest goes."""
+        self.connections -= 1
+        self.time_wait.append(c)
+        if len(self.time_wait) > self.time_wait_max:
+            self.count["time_wait_full"] += 1
+            self.time_wait[0].end(0)
+
+    def find(self, remote, rport, local, lport):
+        """The connection of these addresses (4 bytes each) and ports, or None."""
+        c = self.table.get(_key(remote, lport, rport))
+        while c is not None:
+            if c.rport == rport and c.path.dst == remote and c.path.src == local:
+                return c
+            c = c.next
+        return None
+
+    def draw_isn(self, c):
+        """Give `c` its initial sequence number."""
+        path = c.path
+        self._secret.isn(c.head, 4, self.timers.now, path.src, c.lport, path.dst, c.rport)
+
+    def repath(self, c):
+        """Routes or addresses have changed: the new path of `c`, or None if there is none."""
+        old = c.path
+        path = self.stack.path(old.dst, PROTO, old.src, c.ttl, c.tos, df=True)
+        if path is not None:
+            if old.mtu < path.mtu:
+                path.mtu = old.mtu
+            c.path = path
+        return path
+
+    def refuse(self, c, buf, s, end):
+        """Reset whoever sent the segment at `buf[s]` to `c`, which keeps its state."""
+        if self._may_answer():
+            self.count["reset_sent"] += 1
+            output.refuse(c.path, buf, s, s + 20, s + 20)
+
+    def may_challenge(self):
+        """Whether the rate limit of challenge ACKs and resets allows one more now."""
+        return self._may_answer()
+
+    def _may_answer(self):
+        now = self.timers.now
+        if not 0 <= ticks_diff(now, self._second) < 1000:
+            self._second = now
+            self._answers = 0
+        if self._answers >= self.answers_max:
+            self.count["rate_limited"] += 1
+            return False
+        self._answers += 1
+        return True
+
+    # -- from above ---------------------------------------------------------
+
+    def connect(self, remote, rport, local=None, lport=0, ttl=64, tos=0):
+        """Begin to open a connection to `remote` (4 bytes); returns it in SYN-SENT.
+
+        Raises OSError: ENETUNREACH without a route, EADDRINUSE when the pair of
+        addresses is taken, EADDRNOTAVAIL when no ephemeral port is free.
+        """
+        path = self.stack.path(remote, PROTO, local, ttl, tos, df=True)
+        if path is None:
+            raise OSError(ENETUNREACH)
+        if not lport:
+            lport = self._secret.port(
+                lambda port: port not in self.listeners
+                and self.find(remote, rport, path.src, port) is None)
+            if not lport:
+                raise OSError(EADDRNOTAVAIL)
+        else:
+            c = self.find(remote, rport, path.src, lport)
+            if c is not None:
+                if c.state != TIME_WAIT:
+                    raise OSError(EADDRINUSE)
+                c.end(0)
+        c = Conn(self, path, lport, rport)
+        if ttl != 64:
+            c.ttl = ttl
+        if tos:
+            c.tos = tos
+        self.draw_isn(c)
+        self.remember(c)
+        c.set_state(SYN_SENT)
+        c.snd_nxt = c.snd_max = 1
+        self.count["connect"] += 1
+        output.send_syn(c)
+        c.t_rexmt = c.arm(c.rto)
+        return c
+
+    def listen(self, addr, port, backlog=5):
+        """Accept connections to `port` (0: a free one) at `addr` (4 bytes, None: any).
+
+        Raises OSError(EADDRINUSE) when somebody else listens there.
+        """
+        if not port and not self.catch_all:
+            port = self._secret.port(lambda p: p not in self.listeners)
+        self.check_free(addr, port)
+        listener = Listener(self, addr, port, backlog)
+        self.listeners.setdefault(port, []).append(listener)
+        return listener
+
+    def check_free(self, addr, port):
+        """OSError(EADDRINUSE) when somebody listens to `port` at an address that `addr` covers."""
+        for other in self.listeners.get(port, ()):
+            if other.addr is None or addr is None or other.addr == addr:
+                raise OSError(EADDRINUSE)
+
+    def unlisten(self, listener):
+        """Stop listening; idempotent."""
+        others = self.listeners.get(listener.port, [])
+        if listener in others:
+            others.remove(listener)
+            if not others:
+                del self.listeners[listener.port]
+
+    def all(self):
+        """Every connection, as a list."""
+        found = []
+        for c in self.table.values():
+            while c is not None:
+                found.append(c)
+                c = c.next
+        return found
+
+    def close(self):
+        """Reset every connection and stop listening."""
+        for listeners in list(self.listeners.values()):
+            for listener in list(listeners):
+                listener.close()
+        for c in self.all():
+            c.abort()
+
+
+def _key(remote, lport, rport):
+    """The bucket of a connection: a small integer, even where those have 31 bits."""
+    return (lport ^ (remote[0] << 8 | remote[1])) << 14 ^ rport ^ (remote[2] << 8 | remote[3])

@@ -1,0 +1,358 @@
+"""A TCP connection: its variables, its timers, and what its user may call.
+
+Sequence numbers do not fit MicroPython's small integers, so only two are kept,
+in wire form, in the header that every segment of the connection starts from:
+SND.UNA stands where the sequence number goes and RCV.NXT where the
+acknowledgement number goes.  Every other sequence variable of RFC 9293, 3.3.1
+is an offset from one of the two, which is small, and moves when it moves:
+
+    snd_nxt   the next byte to send                           from SND.UNA
+    snd_max   the highest byte sent, plus one                 from SND.UNA
+    snd_wnd   the window that the peer granted                from SND.UNA
+    recover   where loss recovery ends                        from SND.UNA
+    rtt_end   the end of the segment being timed, 0: none     from SND.UNA
+    rcv_adv   the right edge of the window that we granted    from RCV.NXT
+    fin_at    where the peer's FIN stands, -1: not seen       from RCV.NXT
+    ooo       out-of-order data (ranges.py)                   from RCV.NXT
+
+The send ring begins with the byte SND.UNA; the byte after its last is our FIN,
+once the user has closed.  The receive ring begins with the first byte that the
+user has not read, and RCV.NXT is `r_len` bytes further.
+"""
+from spinet.errors import (
+    ECONNABORTED, ECONNRESET, EINPROGRESS, EPIPE, ETIMEDOUT,
+)
+from spinet.prim import copy, ticks_add, ticks_diff
+from spinet.tcp import output, ranges, rto
+from spinet.tcp.states import (
+    AFTER_CLOSE, BLOCKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_WAIT_2, NAMES, ORPHAN, RECEIVES,
+    SENDS, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
+)
+from spinet.timers import Timer
+
+TIME_WAIT_MS = 60000    # 2 MSL, as most systems have it
+FIN_WAIT_2_MS = 60000   # how long an orphan waits for the peer's FIN
+
+
+class Conn(Timer):
+    """One connection.  `path` leads to the peer; `lport` and `rport` are the ports."""
+
+    # What most connections never set stays on the class.
+    error = 0           # why it ended (an errno), 0: it has not, or in peace
+    soft_error = 0      # the last ICMP error that was no reason to end it
+    listener = None     # where it will be accepted
+    next = None         # the next connection in the same bucket of the table
+    keep = None         # Keepalive, when the user wants it
+    t_idle = None       # deadline of TIME-WAIT, FIN-WAIT-2 or keepalive
+    fin_at = -1
+    ttl = 64
+    tos = 0
+
+    def __init__(self, tcp, path, lport, rport):
+        Timer.__init__(self)
+        self.tcp = tcp
+        self.path = path
+        head = bytearray(20)
+        head[0] = lport >> 8
+        head[1] = lport & 255
+        head[2] = rport >> 8
+        head[3] = rport & 255
+        head[12] = 0x50
+        self.head = head
+        self.state = CLOSED
+        self.flags = 0
+        self.mss = 536
+        self.snd_nxt = self.snd_max = 0
+        self.snd_wnd = self.max_wnd = 0
+        self.cwnd = self.ssthresh = 0
+        self.recover = self.dupacks = 0
+        self.srtt = self.rttvar = 0
+        self.rto = rto.INITIAL
+        self.rtt_end = self.rtt_t0 = 0
+        self.retries = 0
+        self.sbuf = self.rbuf = b""
+        self.s_head = self.s_len = 0
+        self.r_head = self.r_len = 0
+        self.rcv_adv = 0
+        self.ooo = None
+        self.ack_owed = 0
+        self.t_rexmt = self.t_ack = None
+
+    @property
+    def lport(self):
+        """Our port."""
+        return self.head[0] << 8 | self.head[1]
+
+    @property
+    def rport(self):
+        """The peer's port."""
+        return self.head[2] << 8 | self.head[3]
+
+    def open_rings(self):
+        """Take the memory for data; sizes are the stack's `tcp.sndbuf` and `tcp.rcvbuf`."""
+        if not self.rbuf:
+            self.sbuf = bytearray(self.tcp.sndbuf)
+            self.rbuf = bytearray(self.tcp.rcvbuf)
+            self.ooo = ranges.new()
+
+    # -- what the user calls ------------------------------------------------
+
+    def writable(self):
+        """Bytes that `send` would take now; 0 when it would have to wait, or -1: it would raise."""
+        if SENDS >> self.state & 1:
+            return len(self.sbuf) - self.s_len
+        return 0 if SYN_SENT <= self.state <= SYN_RECEIVED else -1
+
+    def readable(self):
+        """Bytes that may be read now, 0 at the end of the stream or after an error, -1: wait."""
+        if self.r_len:
+            return self.r_len
+        if RECEIVES >> self.state & 1 or SYN_SENT <= self.state <= SYN_RECEIVED:
+            return -1
+        return 0
+
+    def send(self, buf, start, end):
+        """Take bytes of `buf[start:end]` into the send ring and send what may be sent.
+
+        Returns how many were taken, 0 when the ring is full or not yet open.
+        Raises OSError: EPIPE after our close, or what ended the connection.
+        """
+        room = self.writable()
+        if room <= 0:
+            if room == 0:
+                return 0
+            raise OSError(self.take_error() or EPIPE)
+        n = end - start
+        if n > room:
+            n = room
+        sbuf = self.sbuf
+        size = len(sbuf)
+        i = self.s_head + self.s_len
+        if i >= size:
+            i -= size
+        k = size - i
+        if n <= k:
+            copy(sbuf, i, buf, start, n)
+        else:
+            copy(sbuf, i, buf, start, k)
+            copy(sbuf, 0, buf, start + k, n - k)
+        self.s_len += n
+        output.push(self)
+        return n
+
+    def peek_into(self, buf, start, end):
+        """Copy bytes that have arrived into `buf[start:end]`, leaving them to be read.
+
+        Returns how many, 0 at the end of the stream, -1 when there are none yet.
+        Raises OSError once with what ended the connection.
+        """
+        n = self.r_len
+        if not n:
+            if self.error:
+                raise OSError(self.take_error())
+            return self.readable()
+        if n > end - start:
+            n = end - start
+        rbuf = self.rbuf
+        i = self.r_head
+        k = len(rbuf) - i
+        if n <= k:
+            copy(buf, start, rbuf, i, n)
+        else:
+            copy(buf, start, rbuf, i, k)
+            copy(buf, start + k, rbuf, 0, n - k)
+        return n
+
+    def recv_into(self, buf, start, end):
+        """As `peek_into`, and take the bytes out of the receive ring."""
+        n = self.peek_into(buf, start, end)
+        if n > 0:
+            self.consume(n)
+        return n
+
+    def consume(self, n):
+        """Drop `n` bytes that were peeked at, and tell the peer of the room if it matters."""
+        i = self.r_head + n
+        size = len(self.rbuf)
+        self.r_head = i - size if i >= size else i
+        self.r_len -= n
+        # Silly window avoidance (RFC 9293, 3.8.6.2.2).
+        if RECEIVES >> self.state & 1:
+            grown = size - self.r_len - self.rcv_adv
+            if grown >= 2 * self.mss or grown >= size >> 1:
+                output.ack(self)
+
+    def shutdown(self):
+        """Our last byte has been sent: a FIN will follow it."""
+        state = self.state
+        if state == SYN_RECEIVED:
+            self.flags |= CLOSE_LATER
+        elif state == SYN_SENT:
+            self.end(0)
+        elif AFTER_CLOSE[state] != state:
+            self.set_state(AFTER_CLOSE[state])
+            output.push(self)
+
+    def close(self):
+        """The user is done with the connection; what was sent is still delivered.
+
+        Bytes that were not read are lost, and the peer is told so by a reset
+        (RFC 2525, 2.17).
+        """
+        self.flags |= ORPHAN
+        if self.r_len and self.state != TIME_WAIT:
+            self.abort()
+            return
+        self.shutdown()
+        if self.state == FIN_WAIT_2:
+            self.arm_idle(FIN_WAIT_2_MS)
+
+    def abort(self, error=ECONNABORTED):
+        """End the connection at once; a synchronized peer gets a reset."""
+        if SYN_RECEIVED <= self.state < TIME_WAIT:
+            output.reset(self)
+        self.end(error)
+
+    def take_error(self):
+        """The errno that ended the connection, reported once."""
+        error = self.error
+        self.error = 0
+        return error
+
+    def connect_error(self):
+        """How `connect` stands: 0 established, EINPROGRESS, or why it failed."""
+        if self.state == SYN_SENT or self.state == SYN_RECEIVED:
+            return EINPROGRESS
+        return self.take_error()
+
+    def keepalive(self, on, idle_ms=7200000, interval_ms=75000, count=9):
+        """Probe a peer that has been silent for `idle_ms`, `count` times (RFC 9293, 3.8.4)."""
+        if on:
+            self.keep = Keepalive(idle_ms, interval_ms, count, self.tcp.timers.now)
+            if self.state != TIME_WAIT:
+                self.arm_idle(idle_ms)
+        else:
+            self.keep = None
+
+    def info(self):
+        """What a console shows of the connection, as a dict; times in ms, sizes in bytes."""
+        return {
+            "state": NAMES[self.state], "mss": self.mss, "srtt": self.srtt >> 3,
+            "rttvar": self.rttvar >> 2, "rto": self.rto, "cwnd": self.cwnd,
+            "ssthresh": self.ssthresh, "snd_wnd": self.snd_wnd, "rcv_wnd": self.rcv_adv,
+            "unacked": self.snd_max, "unsent": max(self.s_len - self.snd_nxt, 0),
+            "unread": self.r_len, "retries": self.retries,
+        }
+
+    # -- timers -------------------------------------------------------------
+
+    def arm(self, delay_ms):
+        """See to it that `expire` runs within `delay_ms`."""
+        timers = self.tcp.timers
+        due = ticks_add(timers.now, delay_ms)
+        if self.due is None or ticks_diff(due, self.due) < 0:
+            timers.arm(self, delay_ms)
+        return due
+
+    def arm_idle(self, delay_ms):
+        """Start the timer of TIME-WAIT, FIN-WAIT-2 or keepalive."""
+        self.t_idle = self.arm(delay_ms)
+
+    def expire(self, now):
+        """One of the deadlines may have passed."""
+        due = self.t_ack
+        if due is not None and ticks_diff(due, now) <= 0:
+            self.t_ack = None
+            if self.flags & BLOCKED:
+                self.flags &= ~BLOCKED
+                output.push(self)
+            if self.ack_owed:
+                output.ack(self)
+        due = self.t_rexmt
+        if due is not None and ticks_diff(due, now) <= 0:
+            self.t_rexmt = None
+            output.timeout(self)
+        due = self.t_idle
+        if due is not None and ticks_diff(due, now) <= 0:
+            self.t_idle = None
+            self._idle(now)
+        if self.state != CLOSED:
+            self._rearm(self.t_ack, now)
+            self._rearm(self.t_rexmt, now)
+            self._rearm(self.t_idle, now)
+
+    def _rearm(self, due, now):
+        if due is not None:
+            wait = ticks_diff(due, now)
+            self.arm(wait if wait > 0 else 0)
+
+    def _idle(self, now):
+        if self.state == TIME_WAIT or (self.state == FIN_WAIT_2 and self.flags & ORPHAN):
+            self.end(0)
+            return
+        keep = self.keep
+        if keep is None or self.state < ESTABLISHED:
+            return
+        silent = ticks_diff(now, keep.heard)
+        if silent < keep.idle:
+            keep.probes = 0
+            self.arm_idle(keep.idle - silent)
+        elif keep.probes >= keep.count:
+            self.tcp.count["keepalive_dead"] += 1
+            self.abort(self.soft_error or ETIMEDOUT)
+        else:
+            keep.probes += 1
+            output.keepalive(self)
+            self.arm_idle(keep.interval)
+
+    # -- how it ends --------------------------------------------------------
+
+    def set_state(self, state):
+        """Enter a state; the one place where it changes."""
+        tcp = self.tcp
+        if tcp.trace:
+            tcp.trace("state", self, NAMES[self.state], NAMES[state])
+        self.state = state
+        if state == ESTABLISHED:
+            tcp.count["established"] += 1
+        elif state == FIN_WAIT_2:
+            if self.flags & ORPHAN:
+                self.arm_idle(FIN_WAIT_2_MS)
+        elif state == TIME_WAIT:
+            self.t_rexmt = None
+            self.release()
+            tcp.enter_time_wait(self)
+            self.arm_idle(TIME_WAIT_MS)
+
+    def end(self, error):
+        """Enter CLOSED, give back everything, and remember why for the user."""
+        state = self.state
+        if state == CLOSED:
+            return
+        if error:
+            self.error = error
+        self.set_state(CLOSED)
+        self.t_rexmt = self.t_ack = self.t_idle = self.keep = None
+        self.s_len = 0
+        if error == ECONNRESET:
+            self.r_len = 0
+        self.release()
+        self.tcp.forget(self, state)
+
+    def release(self):
+        """Give back the memory that no more data will pass through."""
+        self.sbuf = b""
+        self.ooo = None
+        if not self.r_len:
+            self.rbuf = b""
+
+
+class Keepalive:
+    """Keepalive of one connection; times in ms."""
+
+    def __init__(self, idle_ms, interval_ms, count, now):
+        self.idle = idle_ms
+        self.interval = interval_ms
+        self.count = count
+        self.heard = now    # when the peer was last heard of
+        self.probes = 0

@@ -1,0 +1,362 @@
+"""What TCP does with a segment that belongs to a connection (RFC 9293, 3.10.7.3 and 3.10.7.4).
+
+`arrives` follows the standard's order: sequence number, RST, SYN, ACK, data,
+FIN.  The segment that bulk transfer is made of, the next one expected, with
+nothing but ACK set, skips the checks that it cannot fail.
+"""
+from spinet.errors import ECONNREFUSED, ECONNRESET
+from spinet.prim import add32, copy, diff32, ticks_diff
+from spinet.tcp import output, ranges, reno, rto
+from spinet.tcp.output import ACK, FIN, RST, SYN
+from spinet.tcp.states import (
+    AFTER_FIN, AFTER_FIN_ACKED, CLOSE_LATER, CLOSED, ESTABLISHED, ORPHAN, PERSIST, RECEIVES,
+    SYN_RECEIVED, SYN_SENT, TIME_WAIT,
+)
+from spinet.tcp.conn import TIME_WAIT_MS
+
+_PLAIN = FIN | SYN | RST | ACK
+
+
+def arrives(c, buf, s, p, end):
+    """A segment with a right checksum: header at `buf[s]`, data in `buf[p:end]`."""
+    state = c.state
+    if state == SYN_SENT:
+        _answer_to_syn(c, buf, s, p, end)
+        return
+    seq = diff32(buf, s + 4, c.head, 8)
+    if seq or buf[s + 13] & _PLAIN != ACK or end - p > c.rcv_adv or state != ESTABLISHED:
+        if not _acceptable(c, buf, s, seq, end - p):
+            return
+        if state == SYN_RECEIVED and not _established(c, buf, s):
+            return
+    if not _acknowledged(c, buf, s, seq, end - p):
+        return
+    if c.keep:
+        c.keep.heard = c.tcp.timers.now
+        c.keep.probes = 0
+    if buf[s + 13] & FIN:
+        _see_fin(c, seq + end - p)
+    if end > p:
+        _data(c, buf, p, end, seq)
+    if c.fin_at == 0:
+        _fin(c)
+    if c.ack_owed:
+        if c.ack_owed > 1:
+            output.ack(c)
+        elif c.t_ack is None:
+            output.delay_ack(c)
+
+
+def _acceptable(c, buf, s, seq, n):
+    """The first three checks, for a segment out of the ordinary; False: it has been dealt with."""
+    flags = buf[s + 13]
+    wnd = c.rcv_adv
+    count = c.tcp.count
+    if flags & RST:
+        # RFC 5961, 3.2: only the exact next sequence number resets.
+        if seq == 0:
+            count["reset_received"] += 1
+            c.end(0 if c.state == TIME_WAIT else
+                  ECONNREFUSED if c.state == SYN_RECEIVED and not c.listener else ECONNRESET)
+        elif 0 < seq < wnd:
+            _challenge(c)
+        else:
+            count["out_of_window"] += 1
+        return False
+    n += (flags & FIN) + (flags >> 1 & 1)
+    if n == 0:
+        good = 0 <= seq < wnd or seq == 0
+    elif wnd == 0:
+        good = seq == 0     # its data will be cut, its ACK counts
+    else:
+        good = seq < wnd and seq + n > 0
+    if not good:
+        count["out_of_window"] += 1
+        if c.state == TIME_WAIT:
+            c.arm_idle(TIME_WAIT_MS)
+        if n:
+            output.ack(c)   # the peer may have missed our acknowledgement of this very data
+        else:
+            _challenge(c)   # a dead or confused peer: answer, but do not make a storm of it
+        return False
+    if flags & SYN:
+        # RFC 5961, 4.2; in SYN-RECEIVED it is our SYN,ACK that was lost.
+        if c.state == SYN_RECEIVED and seq == -1:
+            output.send_syn(c)
+        else:
+            _challenge(c)
+        return False
+    if not flags & ACK:
+        count["no_ack"] += 1
+        return False
+    return True
+
+
+def _challenge(c):
+    """A challenge ACK, within the stack's rate limit (RFC 5961, 7)."""
+    if c.tcp.may_challenge():
+        c.tcp.count["challenge_ack"] += 1
+        output.ack(c)
+
+
+def _answer_to_syn(c, buf, s, p, end):
+    """SYN-SENT (RFC 9293, 3.10.7.3)."""
+    flags = buf[s + 13]
+    tcp = c.tcp
+    if flags & ACK:
+        if diff32(buf, s + 8, c.head, 4) != 1:
+            tcp.count["bad_ack"] += 1
+            if not flags & RST:
+                tcp.refuse(buf, s, p)
+            return
+        if flags & RST:
+            tcp.count["reset_received"] += 1
+            c.end(ECONNREFUSED)
+            return
+    elif flags & RST:
+        tcp.count["bad_ack"] += 1
+        return
+    if not flags & SYN:
+        tcp.count["no_syn"] += 1
+        return
+    add32(c.head, 8, buf, s + 4, 1)
+    take_options(c, buf, s, p)
+    c.snd_wnd = c.max_wnd = buf[s + 14] << 8 | buf[s + 15]
+    if flags & ACK:
+        _synchronized(c)
+        if flags & FIN:
+            _see_fin(c, end - p)
+        if end > p:
+            _data(c, buf, p, end, 0)
+        if c.fin_at == 0:
+            _fin(c)
+        output.push(c)
+        if c.state != CLOSED:
+            output.ack(c)
+    else:
+        # Simultaneous open: both ends send SYN,ACK.
+        c.set_state(SYN_RECEIVED)
+        c.retries = 0
+        output.send_syn(c)
+
+
+def _established(c, buf, s):
+    """SYN-RECEIVED, fifth check: is it our SYN that is acknowledged?"""
+    if diff32(buf, s + 8, c.head, 4) != 1:
+        c.tcp.count["bad_ack"] += 1
+        c.tcp.refuse(buf, s, s)
+        return False
+    c.snd_wnd = c.max_wnd = buf[s + 14] << 8 | buf[s + 15]
+    _synchronized(c)
+    if c.listener and not c.listener.established(c):
+        c.abort()
+        return False
+    if c.flags & CLOSE_LATER:
+        c.shutdown()
+    return True
+
+
+def _synchronized(c):
+    """Our SYN is acknowledged: SND.UNA moves past it and the connection is open."""
+    tcp = c.tcp
+    add32(c.head, 4, c.head, 4, 1)
+    c.open_rings()
+    c.snd_nxt = c.snd_max = 0
+    c.t_rexmt = None
+    if c.rtt_end and not c.retries:
+        rto.sample(c, ticks_diff(tcp.timers.now, c.rtt_t0))
+    elif c.retries:
+        c.rto = rto.INITIAL_AFTER_SYN_LOSS
+    c.rtt_end = c.retries = 0
+    reno.start(c)
+    c.set_state(ESTABLISHED)
+
+
+def take_options(c, buf, s, p):
+    """The options of a SYN (RFC 9293, 3.2): the maximum segment size the peer can take."""
+    limit = c.path.mtu - 40
+    mss = 536
+    i = s + 20
+    while i < p and buf[i]:
+        if buf[i] == 1:
+            i += 1
+            continue
+        if i + 1 >= p or buf[i + 1] < 2 or i + buf[i + 1] > p:
+            break
+        if buf[i] == 2 and buf[i + 1] == 4:
+            mss = buf[i + 2] << 8 | buf[i + 3]
+        i += buf[i + 1]
+    if mss < 64:
+        mss = 64    # a peer that asks for less is up to no good
+    c.mss = mss if mss < limit else limit
+
+
+def _acknowledged(c, buf, s, seq, n):
+    """The fifth check, in the synchronized states; False: the segment ends here."""
+    ack = diff32(buf, s + 8, c.head, 4)
+    wnd = buf[s + 14] << 8 | buf[s + 15]
+    if ack > 0:
+        if ack > c.snd_max:
+            _challenge(c)   # it acknowledges what was never sent
+            return False
+        _advance(c, ack)
+        if c.state == CLOSED:
+            return False
+    elif ack < 0:
+        if -ack > c.max_wnd:
+            _challenge(c)   # RFC 5961, 5.2
+            return False
+        return True
+    elif c.snd_max and not n and not seq and wnd == c.snd_wnd and not buf[s + 13] & FIN:
+        _duplicate(c)
+    # The window (RFC 9293, 3.10.7.4): a segment that gets here is never older than
+    # the last that set it, so SND.WL1 and SND.WL2 need not be kept.
+    if wnd != c.snd_wnd and seq >= 0:
+        c.snd_wnd = wnd
+        if wnd > c.max_wnd:
+            c.max_wnd = wnd
+    if c.flags & PERSIST:
+        c.retries = 0
+        if c.snd_wnd:
+            c.flags &= ~PERSIST
+            c.t_rexmt = c.arm(c.rto) if c.snd_max else None
+    if c.s_len > c.snd_nxt or ack:
+        output.push(c)
+    return True
+
+
+def _advance(c, ack):
+    """`ack` bytes of sequence space are newly acknowledged: SND.UNA moves."""
+    n = ack
+    head = c.head
+    fin = n > c.s_len
+    if fin:
+        n = c.s_len     # the last of them is our FIN
+    i = c.s_head + n
+    size = len(c.sbuf)
+    c.s_head = i - size if i >= size else i
+    c.s_len -= n
+    add32(head, 4, head, 4, ack)
+    i = c.snd_nxt - ack
+    c.snd_nxt = i if i > 0 else 0
+    c.snd_max -= ack
+    c.snd_wnd -= ack
+    now = c.tcp.timers.now
+    i = c.rtt_end
+    if i:
+        if ack >= i:
+            c.rtt_end = 0
+            rto.sample(c, ticks_diff(now, c.rtt_t0))
+        else:
+            c.rtt_end = i - ack
+    c.retries = 0
+    c.t_rexmt = c.arm(c.rto) if c.snd_max else None
+    i = c.recover
+    if not i:
+        c.dupacks = 0
+        reno.acked(c, ack)
+    else:
+        _recovering(c, ack, i - ack)
+    if fin:
+        state = AFTER_FIN_ACKED[c.state]
+        if state == CLOSED:
+            c.end(0)
+        else:
+            c.set_state(state)
+
+
+def _recovering(c, ack, left):
+    """A loss is being recovered from; `left` bytes of what was in flight then are still out."""
+    c.recover = left if left > 0 else 0
+    if c.dupacks < 3:
+        reno.acked(c, ack)      # after a timeout: slow start, no fast retransmit until recovered
+    elif left <= 0:
+        c.dupacks = 0
+        reno.leave_recovery(c)
+    else:
+        reno.partial(c, ack)
+        output.retransmit(c)
+
+
+def _duplicate(c):
+    """A duplicate acknowledgement (RFC 5681, 3.2)."""
+    if c.recover and c.dupacks < 3:
+        return          # RFC 6582, 3.2 step 1: they may be echoes of what was sent twice
+    dupacks = c.dupacks + 1
+    c.dupacks = dupacks
+    if dupacks == 3:
+        c.tcp.count["fast_retransmit"] += 1
+        reno.enter_recovery(c)
+        output.retransmit(c)
+        c.t_rexmt = c.arm(c.rto)
+        output.push(c)
+    elif dupacks > 3:
+        reno.duplicate(c)
+        output.push(c)
+    else:
+        # Limited transmit (RFC 3042): each of the first two lets one new segment go.
+        cwnd = c.cwnd
+        c.cwnd = cwnd + dupacks * c.mss
+        output.push(c)
+        c.cwnd = cwnd
+
+
+def _see_fin(c, at):
+    """The peer's FIN stands `at` bytes beyond RCV.NXT; data before it may still be missing."""
+    if RECEIVES >> c.state & 1 and c.fin_at < 0 and at <= c.rcv_adv:
+        c.fin_at = at
+
+
+def _data(c, buf, p, end, seq):
+    """The seventh check: take the bytes `buf[p:end]` that begin at RCV.NXT + `seq`."""
+    if not RECEIVES >> c.state & 1:
+        return      # after the peer's FIN: it has gone mad, and is ignored
+    if seq < 0:
+        p -= seq    # the front has been here before
+        seq = 0
+        c.ack_owed = 2
+    n = end - p
+    if seq + n > c.rcv_adv:
+        n = c.rcv_adv - seq
+        c.ack_owed = 2
+    if n <= 0:
+        c.ack_owed = 2
+        return
+    if c.flags & ORPHAN:
+        c.abort()   # nobody will read it: say so (RFC 9293, 3.10.4)
+        return
+    rbuf = c.rbuf
+    i = c.r_head + c.r_len + seq
+    k = len(rbuf) - i
+    if k <= 0:
+        copy(rbuf, -k, buf, p, n)
+    elif n <= k:
+        copy(rbuf, i, buf, p, n)
+    else:
+        copy(rbuf, i, buf, p, k)
+        copy(rbuf, 0, buf, p + k, n - k)
+    if seq:
+        if not ranges.insert(c.ooo, seq, seq + n):
+            c.tcp.count["ooo_full"] += 1
+        c.ack_owed = 2
+        return
+    if c.ooo[1]:
+        n += ranges.advance(c.ooo, n)
+        c.ack_owed = 2
+    else:
+        c.ack_owed += 1
+    c.r_len += n
+    c.rcv_adv -= n
+    add32(c.head, 8, c.head, 8, n)
+    if c.fin_at >= 0:
+        c.fin_at -= n
+
+
+def _fin(c):
+    """The eighth check: the peer's FIN stands at RCV.NXT."""
+    c.fin_at = -1
+    c.ack_owed = 2
+    add32(c.head, 8, c.head, 8, 1)
+    if c.rcv_adv:
+        c.rcv_adv -= 1
+    c.set_state(AFTER_FIN[c.state])

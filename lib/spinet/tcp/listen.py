@@ -1,0 +1,80 @@
+"""A listening socket's half of TCP: half-open connections and the queue for `accept`."""
+from spinet.tcp import output
+from spinet.tcp.conn import Conn
+from spinet.tcp.input import take_options
+from spinet.tcp.states import CLOSED, SYN_RECEIVED
+from spinet.prim import add32
+
+
+class Listener:
+    """Accepts connections to `port` at `addr` (4 bytes, or None for every address).
+
+    At most `backlog` connections wait to be accepted before new ones are
+    ignored, and at most `backlog` (but never fewer than 8) are half open: a
+    newer SYN takes the place of the oldest, so a flood of SYNs cannot keep
+    everybody else out for longer than it lasts.
+    """
+
+    def __init__(self, tcp, addr, port, backlog):
+        self.tcp = tcp
+        self.addr = addr
+        self.port = port
+        self.backlog = max(backlog, 1)
+        self.half_open = []
+        self.queue = []
+
+    def syn(self, path, buf, s, p):
+        """A SYN has come for this listener along `path`: answer it (RFC 9293, 3.10.7.2)."""
+        tcp = self.tcp
+        if len(self.queue) >= self.backlog:
+            tcp.count["backlog_full"] += 1
+            return
+        if len(self.half_open) >= max(self.backlog, 8):
+            tcp.count["half_open_full"] += 1
+            self.half_open[0].end(0)
+        c = Conn(tcp, path, buf[s + 2] << 8 | buf[s + 3], buf[s] << 8 | buf[s + 1])
+        tcp.draw_isn(c)
+        add32(c.head, 8, buf, s + 4, 1)
+        take_options(c, buf, s, p)
+        c.listener = self
+        self.half_open.append(c)
+        tcp.remember(c)
+        c.set_state(SYN_RECEIVED)
+        c.snd_nxt = c.snd_max = 1
+        output.send_syn(c)
+        c.t_rexmt = c.arm(c.rto)
+
+    def established(self, c):
+        """`c` is established and waits to be accepted; False if there is no room left."""
+        self.half_open.remove(c)
+        if len(self.queue) >= self.backlog + max(self.backlog, 8):
+            self.tcp.count["backlog_full"] += 1
+            return False
+        self.queue.append(c)
+        return True
+
+    def accept(self):
+        """The next established connection, or None."""
+        if self.queue:
+            c = self.queue.pop(0)
+            c.listener = None
+            return c
+        return None
+
+    def forget(self, c):
+        """`c` has ended before it was accepted."""
+        c.listener = None
+        if c in self.half_open:
+            self.half_open.remove(c)
+        elif c in self.queue and not c.r_len:
+            self.queue.remove(c)
+
+    def close(self):
+        """Stop listening, and reset what nobody will accept."""
+        self.tcp.unlisten(self)
+        for waiting in (self.half_open, self.queue):
+            while waiting:
+                c = waiting.pop()
+                c.listener = None
+                if c.state != CLOSED:
+                    c.abort()

@@ -1,0 +1,259 @@
+"""What TCP sends: data within the windows, acknowledgements, probes, resets.
+
+`push` decides what may go (RFC 9293, 3.8.6.2.1; RFC 9293, 3.7.4, Nagle),
+`transmit` puts one segment together in the interface's transmit buffer, and
+everything else here is one of the two with a reason.
+"""
+from spinet.errors import ETIMEDOUT
+from spinet.prim import add32, cksum, copy
+from spinet.tcp import reno, rto
+from spinet.tcp.states import (
+    BLOCKED, CARRIES, NODELAY, OWES_FIN, PERSIST, SYN_RECEIVED, SYN_SENT,
+)
+
+FIN = 1
+SYN = 2
+RST = 4
+PSH = 8
+ACK = 16
+
+DELAYED_ACK_MS = 40
+RETRIES = 12        # of data: about five minutes (RFC 9293, 3.8.3, R2)
+SYN_RETRIES = 7     # of our SYN: three minutes (RFC 9293, 3.8.3)
+SYN_ACK_RETRIES = 5
+
+
+def push(c):
+    """Send all that the peer's window, the congestion window and Nagle allow."""
+    state = c.state
+    if not CARRIES >> state & 1:
+        return
+    mss = c.mss
+    s_len = c.s_len
+    fin = OWES_FIN >> state & 1
+    while True:
+        off = c.snd_nxt
+        n = s_len - off
+        if n < 0 or not (n or fin):
+            return
+        room = c.snd_wnd
+        if room > c.cwnd:
+            room = c.cwnd
+        room -= off
+        flags = ACK
+        if n > mss and room >= mss:
+            n = mss
+        elif n <= mss and n <= room or not n:
+            # The last of the data: Nagle holds it while anything is unacknowledged.
+            if off and off >= c.snd_max and not fin and not c.flags & NODELAY:
+                return
+            flags = ACK | PSH | fin
+        elif room > 0 and room << 1 >= c.max_wnd:
+            n = room if room < mss else mss
+        else:
+            break
+        if not transmit(c, off, n, flags):
+            return
+        if flags & FIN:
+            n += 1
+        off += n
+        c.snd_nxt = off
+        if off > c.snd_max:
+            if not c.rtt_end:
+                c.rtt_end = off
+                c.rtt_t0 = c.tcp.timers.now
+            c.snd_max = off
+        if c.t_rexmt is None or c.flags & PERSIST:
+            c.flags &= ~PERSIST
+            c.t_rexmt = c.arm(c.rto)
+    if not c.snd_max and c.t_rexmt is None:
+        # Held back with nothing in flight: nothing but a probe will get an answer.
+        c.flags |= PERSIST
+        c.t_rexmt = c.arm(c.rto)
+
+
+def transmit(c, off, n, flags):
+    """Send `n` bytes of the send ring, from offset `off`; False if the port is busy."""
+    path = c.path
+    ip = path.ip
+    if path.gen != ip.gen:
+        path = c.tcp.repath(c)
+        if path is None:
+            return True     # as good as lost on the way: timers will see to it
+        ip = path.ip
+    tx = ip.tx
+    t = ip.hdr
+    head = c.head
+    copy(tx, t, head, 0, 20)
+    if off:
+        add32(tx, t + 4, head, 4, off)
+    tx[t + 13] = flags
+    space = len(c.rbuf) - c.r_len
+    edge = c.rcv_adv
+    if space != edge and (space - edge >= c.mss or space - edge >= len(c.rbuf) >> 1):
+        c.rcv_adv = edge = space if space < 65535 else 65535
+    tx[t + 14] = edge >> 8
+    tx[t + 15] = edge & 255
+    end = t + 20
+    if n:
+        sbuf = c.sbuf
+        i = c.s_head + off
+        k = len(sbuf) - i
+        if k <= 0:
+            copy(tx, end, sbuf, -k, n)
+        elif n <= k:
+            copy(tx, end, sbuf, i, n)
+        else:
+            copy(tx, end, sbuf, i, k)
+            copy(tx, end + k, sbuf, 0, n - k)
+        end += n
+    i = cksum(tx, t, end, path.pseudo + 20 + n) ^ 0xFFFF
+    tx[t + 16] = i >> 8
+    tx[t + 17] = i & 255
+    if path.send(20 + n):
+        if c.ack_owed:
+            c.ack_owed = 0
+            c.t_ack = None
+        return True
+    c.flags |= BLOCKED
+    c.t_ack = c.arm(1)
+    return False
+
+
+def ack(c):
+    """Send an acknowledgement with no data."""
+    if not transmit(c, c.snd_max, 0, ACK):
+        c.ack_owed = 2
+
+
+def delay_ack(c):
+    """An acknowledgement is owed, but may wait for data or a second segment (RFC 9293, 3.8.6.3)."""
+    c.t_ack = c.arm(DELAYED_ACK_MS)
+
+
+def retransmit(c):
+    """Send the first unacknowledged segment again; the bytes of sequence space it took."""
+    n = c.s_len
+    flags = ACK | PSH
+    if n > c.mss:
+        n = c.mss
+    if n > c.snd_wnd:
+        n = c.snd_wnd or 1
+    if n == c.s_len and c.snd_max > n:
+        flags |= OWES_FIN >> c.state & 1
+    c.rtt_end = 0
+    c.tcp.count["retransmit"] += 1
+    transmit(c, 0, n, flags)
+    return n + (flags & FIN)
+
+
+def timeout(c):
+    """The retransmission timer has expired (RFC 6298, 5.4 to 5.7), or the persist timer."""
+    state = c.state
+    if state == SYN_SENT or state == SYN_RECEIVED:
+        if c.retries >= (SYN_RETRIES if state == SYN_SENT else SYN_ACK_RETRIES):
+            c.end(c.soft_error or ETIMEDOUT)
+            return
+        c.tcp.count["retransmit"] += 1
+        c.rtt_end = 0
+        send_syn(c)
+    elif c.retries >= RETRIES:
+        c.tcp.count["timed_out"] += 1
+        c.abort(c.soft_error or ETIMEDOUT)
+        return
+    elif c.flags & PERSIST:
+        _probe(c)
+    elif c.snd_max:
+        c.tcp.count["timeout"] += 1
+        if c.retries >= 2:
+            c.path.ip.advise(c.path)
+        reno.timeout(c)
+        c.dupacks = 0
+        c.snd_nxt = retransmit(c)
+    else:
+        return
+    c.retries += 1
+    rto.back_off(c)
+    c.t_rexmt = c.arm(c.rto)
+
+
+def _probe(c):
+    """A zero-window probe: one byte beyond the window (RFC 9293, 3.8.6.1), or what silly
+    window avoidance has held back until now."""
+    off = c.snd_nxt
+    n = c.s_len - off
+    room = c.snd_wnd - off
+    if room < 1:
+        room = 1
+    if n > room:
+        n = room
+    c.tcp.count["probe"] += 1
+    transmit(c, off, n, ACK | PSH)
+    if off + n > c.snd_max:
+        c.snd_max = off + n
+
+
+def keepalive(c):
+    """A segment that the peer must answer: the byte before SND.UNA, which it has."""
+    c.tcp.count["keepalive"] += 1
+    transmit(c, -1, 0, ACK)
+
+
+def reset(c):
+    """Tell the peer that the connection is gone."""
+    c.tcp.count["reset_sent"] += 1
+    transmit(c, c.snd_max, 0, RST | ACK)
+
+
+def send_syn(c):
+    """Send our SYN, or SYN,ACK, with the options that only it may carry."""
+    path = c.path
+    if path.gen != path.ip.gen:
+        path = c.tcp.repath(c)
+        if path is None:
+            return
+    ip = path.ip
+    tx = ip.tx
+    t = ip.hdr
+    copy(tx, t, c.head, 0, 20)
+    tx[t + 12] = 0x60
+    tx[t + 13] = SYN | ACK if c.state == SYN_RECEIVED else SYN
+    edge = c.tcp.rcvbuf
+    c.rcv_adv = edge = edge if edge < 65535 else 65535
+    tx[t + 14] = edge >> 8
+    tx[t + 15] = edge & 255
+    mss = path.mtu - 40
+    tx[t + 20] = 2      # maximum segment size
+    tx[t + 21] = 4
+    tx[t + 22] = mss >> 8
+    tx[t + 23] = mss & 255
+    i = cksum(tx, t, t + 24, path.pseudo + 24) ^ 0xFFFF
+    tx[t + 16] = i >> 8
+    tx[t + 17] = i & 255
+    path.send(24)
+    if not c.rtt_end and not c.retries:
+        c.rtt_end = 1
+        c.rtt_t0 = c.tcp.timers.now
+
+
+def refuse(path, buf, s, p, end):
+    """Answer a segment that is not wanted with a reset (RFC 9293, 3.10.7.1)."""
+    ip = path.ip
+    tx = ip.tx
+    t = ip.hdr
+    copy(tx, t, buf, s + 2, 2)
+    copy(tx, t + 2, buf, s, 2)
+    for i in range(t + 4, t + 20):
+        tx[i] = 0
+    tx[t + 12] = 0x50
+    flags = buf[s + 13]
+    if flags & ACK:
+        copy(tx, t + 4, buf, s + 8, 4)
+        tx[t + 13] = RST
+    else:
+        add32(tx, t + 8, buf, s + 4, end - p + (flags & FIN) + (flags >> 1 & 1))
+        tx[t + 13] = RST | ACK
+    i = cksum(tx, t, t + 20, path.pseudo + 20) ^ 0xFFFF
+    tx[t + 16] = i >> 8
+    tx[t + 17] = i & 255
+    path.send(20)

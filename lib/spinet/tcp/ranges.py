@@ -1,0 +1,77 @@
+"""Out-of-order data: which bytes beyond the next expected one are already here.
+
+The bytes themselves lie in the receive ring, where they will be read from, so
+all that is kept is a short sorted list of ranges, flat in one list:
+`[start, end, start, end, ...]`, offsets from RCV.NXT, 0 marking an unused
+pair.  No two ranges touch.  The list has a fixed length: a range that would
+not fit is refused, and its bytes are sent again by the peer.
+"""
+
+PAIRS = 4
+
+
+def new():
+    """Room for `PAIRS` ranges."""
+    return [0] * (2 * PAIRS)
+
+
+def insert(ranges, start, end):
+    """Note that bytes `start` to `end` are here; False if there is no room to note it."""
+    i = 0
+    size = len(ranges)
+    while i < size and ranges[i + 1] and ranges[i + 1] < start:
+        i += 2
+    if i == size:
+        return False
+    if ranges[i + 1] and ranges[i] <= end:
+        # It touches the range at i: widen that one and swallow those it now reaches.
+        if start < ranges[i]:
+            ranges[i] = start
+        while i + 2 < size and ranges[i + 3] and ranges[i + 2] <= end:
+            if ranges[i + 3] > ranges[i + 1]:
+                ranges[i + 1] = ranges[i + 3]
+            _close_up(ranges, i + 2)
+        if end > ranges[i + 1]:
+            ranges[i + 1] = end
+        return True
+    if ranges[size - 1]:
+        return False
+    k = size - 2
+    while k > i:
+        ranges[k] = ranges[k - 2]
+        ranges[k + 1] = ranges[k - 1]
+        k -= 2
+    ranges[i] = start
+    ranges[i + 1] = end
+    return True
+
+
+def advance(ranges, n):
+    """RCV.NXT has moved by `n`: shift all ranges; the bytes that are now in sequence.
+
+    They begin at the new RCV.NXT, and their range is dropped.
+    """
+    found = 0
+    i = 0
+    size = len(ranges)
+    while i < size and ranges[i + 1]:
+        start = ranges[i] - n
+        end = ranges[i + 1] - n
+        if start <= 0:
+            if end > found:
+                found = end
+            _close_up(ranges, i)
+        else:
+            ranges[i] = start
+            ranges[i + 1] = end
+            i += 2
+    return found
+
+
+def _close_up(ranges, i):
+    last = len(ranges) - 2
+    while i < last:
+        ranges[i] = ranges[i + 2]
+        ranges[i + 1] = ranges[i + 3]
+        i += 2
+    ranges[last] = ranges[last + 1] = 0

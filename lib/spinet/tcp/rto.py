@@ -1,0 +1,39 @@
+"""The retransmission timeout (RFC 6298), in whole milliseconds.
+
+`srtt` is kept times 8 and `rttvar` times 4, as in the appendix of Jacobson's
+paper, so that the gains 1/8 and 1/4 are shifts.  One segment is timed at a
+time, and never one that was sent twice (Karn's algorithm).
+
+Where we differ: the lower bound is 200 ms, not the 1 s of (2.4), as in the
+systems that most peers run; it still covers their delayed acknowledgements.
+"""
+
+INITIAL = 1000
+INITIAL_AFTER_SYN_LOSS = 3000  # (5.7)
+LEAST = 200
+MOST = 60000
+
+
+def sample(c, rtt):
+    """Take in a round-trip time of `rtt` ms (2.2, 2.3) and set `c.rto`."""
+    if rtt < 1:
+        rtt = 1
+    srtt = c.srtt
+    if srtt:
+        delta = rtt - (srtt >> 3)
+        srtt += delta
+        if delta < 0:
+            delta = -delta
+        c.rttvar += delta - (c.rttvar >> 2)
+    else:
+        srtt = rtt << 3
+        c.rttvar = rtt << 1
+    c.srtt = srtt
+    rto = (srtt >> 3) + (c.rttvar or 1)
+    c.rto = LEAST if rto < LEAST else MOST if rto > MOST else rto
+
+
+def back_off(c):
+    """The timer has expired: double the timeout (5.5)."""
+    rto = c.rto << 1
+    c.rto = MOST if rto > MOST else rto
