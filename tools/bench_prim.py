@@ -333,10 +333,12 @@ const root = process.argv[2];
 const {loadMicroPython} = await import(root + '/build/node/node_modules/@micropython/'
   + 'micropython-webassembly-pyscript/micropython.mjs');
 const mp = await loadMicroPython({heapsize: 8 << 20, stdout: l => console.log(l)});
-mp.FS.mkdir('/lib'); mp.FS.mkdir('/lib/spinet');
-for (const f of fs.readdirSync(root + '/lib/spinet'))
-  if (f.endsWith('.py'))
-    mp.FS.writeFile('/lib/spinet/' + f, fs.readFileSync(root + '/lib/spinet/' + f));
+function put(from, to) {
+  if (!fs.statSync(from).isDirectory()) return mp.FS.writeFile(to, fs.readFileSync(from));
+  mp.FS.mkdir(to);
+  for (const f of fs.readdirSync(from)) if (f !== '__pycache__') put(from + '/' + f, to + '/' + f);
+}
+put(root + '/lib', '/lib');
 mp.FS.writeFile('/bench_prim.py', fs.readFileSync(root + '/tools/bench_prim.py'));
 mp.runPython("import sys; sys.path.append('/lib'); sys.path.append('/')\\n"
   + "import bench_prim; bench_prim.inner()");
