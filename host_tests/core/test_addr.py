@@ -1,6 +1,5 @@
 """Addresses: what is taken, what is refused, and with which words."""
 from kit import raises
-
 from spinet import addr
 
 
@@ -9,7 +8,7 @@ def refusal(fn, x):
         got = fn(x)
     except ValueError as e:
         return str(e)
-    assert False, "%r was taken as %r" % (x, got)
+    raise AssertionError("%r was taken as %r" % (x, got))
 
 
 def test_parse_text_and_bytes():

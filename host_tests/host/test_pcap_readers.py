@@ -3,7 +3,6 @@ import shutil
 import subprocess
 
 import pytest
-
 from spinet.ports.pcap import Pcap
 
 scapy_all = pytest.importorskip("scapy.all")
@@ -57,6 +56,7 @@ def test_tshark_reads_it(tmp_path, medium):
     record(tmp_path / "a.pcap", medium)
     command = ["tshark", "-r", str(tmp_path / "a.pcap"), "-T", "fields",
                "-e", "frame.time_epoch", "-e", "ip.dst", "-e", "udp.length"]
-    lines = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.split("\n")
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    lines = done.stdout.split("\n")
     assert lines[0] == "1700000001.500000000\t10.0.0.2\t15"
     assert lines[1] == "1700000001.500001000\t10.0.0.2\t15"

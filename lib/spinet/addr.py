@@ -66,7 +66,7 @@ def prefixlen(mask):
 
 
 def mac(x):
-    """MAC address of `x`, text "aa:bb:cc:dd:ee:ff" (or with "-") or bytes-like of 6, as 6 `bytes`."""
+    """MAC address of `x`, text "aa:bb:cc:dd:ee:ff" (or "-") or bytes-like of 6, as 6 `bytes`."""
     if isinstance(x, str):
         parts = x.split("-" if "-" in x else ":")
         if len(parts) != 6:
