@@ -7,6 +7,14 @@ import sys
 
 from spinet.prim import ticks_add
 
+if sys.implementation.name == "micropython":
+
+    class Skip(Exception):
+        """The test in hand has nothing to say on this runtime."""
+
+else:
+    from unittest import SkipTest as Skip
+
 try:
     import micropython
 
@@ -48,6 +56,11 @@ def raises(exc, fn, *args):
     except exc as e:
         return e
     raise AssertionError("%s expected, got %r" % (exc.__name__, got))
+
+
+def skip(why):
+    """End the test in hand here: it does not apply to this runtime, and `why`."""
+    raise Skip(why)
 
 
 class Clock:
