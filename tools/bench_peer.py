@@ -1,0 +1,214 @@
+"""The side of the benchmark that is measured: one program for CPython and MicroPython unix.
+
+    bench_peer.py INTERFACE ADDRESS/LEN [--buffer BYTES] [--udp N] [--profile FILE]
+    bench_peer.py INTERFACE --mirror
+
+UDP and TCP echo on port 7, TCP discard on 9, source on 19; connections to port 8 are held and left
+alone.  `--udp N` binds N further sockets.  `--mirror` instead sends each frame back as it is:
+the limit of what a stack on this runtime could do.  Says "ready".
+"""
+import sys
+
+CHUNK = 16384
+
+
+def serve(iface, address, buffer, udp):
+    """Run the services for ever."""
+    from spinet import Stack
+    from spinet.ports.rawsocket import RawSocket
+
+    stack = Stack()
+    stack.add(RawSocket(iface), address)
+    if buffer:
+        stack.tcp.rcvbuf = stack.tcp.sndbuf = buffer
+    echo = stack.udp.endpoint(65536)
+    echo.bind(None, 7)
+    bound = []
+    for i in range(udp):
+        bound.append(stack.udp.endpoint(64))
+        bound[i].bind(None, 20000 + i)
+    services = [
+        (stack.tcp.listen(None, 7, 64), echo_tcp),
+        (stack.tcp.listen(None, 8, 64), hold),
+        (stack.tcp.listen(None, 9, 64), discard),
+        (stack.tcp.listen(None, 19, 64), source),
+    ]
+    active = []
+    held = []
+    buf = bytearray(CHUNK)
+    poll = stack.poll
+    wait = stack.wait
+    print("ready")
+    if hasattr(sys.stdout, "flush"):
+        sys.stdout.flush()
+    try:
+        while True:
+            idle_ms = poll()
+            while echo.readable:
+                n = echo.recv_into(buf, 0, 2048)
+                echo.sendto(buf, 0, n, echo.peer, echo.peer_port)
+            for listener, service in services:
+                while listener.queue:
+                    conn = listener.accept()
+                    if conn is None:
+                        break
+                    if service is hold:
+                        held.append(conn)
+                    else:
+                        active.append(Session(conn, service))
+            i = 0
+            while i < len(active):
+                session = active[i]
+                if session.service(session, buf):
+                    i += 1
+                else:
+                    last = active.pop()
+                    if last is not session:
+                        active[i] = last
+            if idle_ms:
+                wait(idle_ms)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        show(stack.stats())
+
+
+class Session:
+    """A connection that is served, and what of it could not be echoed yet."""
+
+    def __init__(self, conn, service):
+        self.conn = conn
+        self.service = service
+        self.at = 0
+        self.end = 0
+        self.rest = bytearray(CHUNK) if service is echo_tcp else None
+
+
+def echo_tcp(session, buf):
+    conn = session.conn
+    while True:
+        if session.at < session.end:
+            session.at += conn.send(session.rest, session.at, session.end)
+            if session.at < session.end:
+                return True
+        n = conn.recv_into(session.rest, 0, CHUNK)
+        if n <= 0:
+            break
+        session.at = 0
+        session.end = n
+    if n == 0:
+        conn.close()
+        return False
+    return True
+
+
+def discard(session, buf):
+    conn = session.conn
+    while True:
+        n = conn.recv_into(buf, 0, CHUNK)
+        if n <= 0:
+            break
+    if n == 0:
+        conn.close()
+        return False
+    return True
+
+
+def source(session, buf):
+    conn = session.conn
+    try:
+        while conn.send(buf, 0, CHUNK) == CHUNK:
+            pass
+    except OSError:
+        return False
+    if conn.readable() == 0:
+        conn.close()
+        return False
+    return True
+
+
+def hold(session, buf):
+    return True
+
+
+def guarded(service):
+    """The same service; a connection that fails is over."""
+
+    def run(session, buf):
+        try:
+            return service(session, buf)
+        except OSError:
+            session.conn.close()
+            return False
+
+    return run
+
+
+def show(stats):
+    for layer in sorted(stats):
+        seen = {name: n for name, n in stats[layer].items() if n}
+        if seen:
+            print(layer, seen, file=sys.stderr)
+
+
+def mirror(iface):
+    """Send back what comes as fast as the runtime goes (a packet socket there takes any address)."""
+    import select
+    import socket
+
+    if sys.implementation.name == "micropython":
+        import struct
+
+        index = int(open("/sys/class/net/" + iface + "/ifindex").read())
+        s = socket.socket(17, 3, 3 << 8)
+        s.bind(struct.pack("<H", 17) + struct.pack(">H", 3)
+               + struct.pack("<iHBB8s", index, 0, 0, 0, b""))
+    else:
+        s = socket.socket(17, 3, 3 << 8)
+        s.bind((iface, 3))
+    s.setblocking(False)
+    poller = select.poll()
+    poller.register(s, 1)
+    print("ready")
+    if hasattr(sys.stdout, "flush"):
+        sys.stdout.flush()
+    recv = s.recv
+    send = s.send
+    while True:
+        try:
+            frame = recv(2048)
+        except OSError:
+            poller.poll()
+            continue
+        try:
+            send(frame)
+        except OSError:
+            pass
+
+
+def main(args):
+    iface = args[0]
+    if "--mirror" in args:
+        return mirror(iface)
+
+    def option(name, otherwise):
+        return args[args.index(name) + 1] if name in args else otherwise
+
+    buffer = int(option("--buffer", 0))
+    udp = int(option("--udp", 0))
+    profile = option("--profile", None)
+    if not profile:
+        return serve(iface, args[1], buffer, udp)
+    import cProfile
+    import signal
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    profiler = cProfile.Profile()
+    try:
+        profiler.runcall(serve, iface, args[1], buffer, udp)
+    finally:
+        profiler.dump_stats(profile)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
