@@ -152,7 +152,7 @@ def show(stats):
 
 
 def mirror(iface):
-    """Send back what comes as fast as the runtime goes (a packet socket there takes any address)."""
+    """Send back what comes as it is (a packet socket takes any address), as fast as can be."""
     import select
     import socket
 
