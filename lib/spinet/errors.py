@@ -6,6 +6,7 @@ the platform's own where its `errno` has them, else Linux's, which are also
 MicroPython's (whose `errno` lacks several: EISCONN, EPIPE, ENETUNREACH ...).
 """
 import errno
+import os
 
 
 class Error(OSError):
@@ -18,6 +19,14 @@ class Unknown(Error):
 
 class Unimplemented(Error):
     """The operation is not implemented."""
+
+
+_strerror = getattr(os, "strerror", None)
+
+
+def os_error(number):
+    """The OSError to raise for an error number; on CPython of the subclass that goes with it."""
+    return OSError(number, _strerror(number)) if _strerror else OSError(number)
 
 
 EPERM = 1

@@ -13,7 +13,7 @@ non-blocking `connect` is under way.
 from spinet.addr import fmt, parse
 from spinet.errors import (
     EAFNOSUPPORT, EAGAIN, EALREADY, EBADF, EINPROGRESS, EINVAL, EISCONN, ENOPROTOOPT, ENOTCONN,
-    EOPNOTSUPP, EPROTONOSUPPORT, ETIMEDOUT,
+    EOPNOTSUPP, EPROTONOSUPPORT, ETIMEDOUT, os_error,
 )
 from spinet.prim import IOBase, ticks_diff
 from spinet.tcp.states import CLOSED, ESTABLISHED, NODELAY
@@ -73,14 +73,14 @@ def use(stack):
 def default():
     """The stack that `socket()` uses."""
     if _stack is None:
-        raise OSError(EAFNOSUPPORT)
+        raise os_error(EAFNOSUPPORT)
     return _stack
 
 
 def socket(family=AF_INET, type=SOCK_STREAM, proto=0, fileno=None):
     """A new socket on the default stack."""
     if family != AF_INET:
-        raise OSError(EAFNOSUPPORT)
+        raise os_error(EAFNOSUPPORT)
     return default().socket(type, proto)
 
 
@@ -92,7 +92,7 @@ def make(stack, type=SOCK_STREAM, proto=0):
         return DatagramSocket(stack, stack.udp.endpoint(), type)
     if type == SOCK_RAW and proto == IPPROTO_ICMP:
         return DatagramSocket(stack, stack.raw.endpoint(proto), type)
-    raise OSError(EPROTONOSUPPORT)
+    raise os_error(EPROTONOSUPPORT)
 
 
 def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
@@ -185,7 +185,7 @@ class Socket(IOBase):
         """Tell the stack what time it is; the time at which a call that may wait began."""
         stack = self.stack
         if stack is None:
-            raise OSError(EBADF)
+            raise os_error(EBADF)
         now = stack.timers.now = stack.clock()
         return now
 
@@ -194,18 +194,18 @@ class Socket(IOBase):
         stack = self.stack
         limit = self.timeout_ms
         if limit == 0:
-            raise OSError(EAGAIN)
+            raise os_error(EAGAIN)
         wait = stack.poll()
         if limit > 0:
             left = limit - ticks_diff(stack.timers.now, began)
             if left <= 0:
-                raise OSError(error)
+                raise os_error(error)
             if left < wait:
                 wait = left
         if wait:
             stack.wait(wait)
         if self.stack is None:
-            raise OSError(EBADF)    # somebody closed the socket while we waited
+            raise os_error(EBADF)    # somebody closed the socket while we waited
 
     def ioctl(self, request, arg):
         """The stream protocol of MicroPython; polling a socket pumps the stack."""
@@ -284,7 +284,7 @@ class StreamSocket(Socket):
         """Choose the local address, (host, port); "" is every address, 0 any free port."""
         self._begin()
         if self.conn is not None or self.listener is not None:
-            raise OSError(EINVAL)
+            raise os_error(EINVAL)
         addr, port = _resolve(address)
         if addr == _ANY:
             addr = None
@@ -297,7 +297,7 @@ class StreamSocket(Socket):
         """Wait for connections; at most `backlog` that nobody has accepted."""
         self._begin()
         if self.conn is not None:
-            raise OSError(EINVAL)
+            raise os_error(EINVAL)
         if self.listener is not None:
             self.listener.backlog = max(backlog, 1)
         else:
@@ -307,7 +307,7 @@ class StreamSocket(Socket):
         """`(socket, (host, port))` of the next connection."""
         began = self._begin()
         if self.listener is None:
-            raise OSError(EINVAL)
+            raise os_error(EINVAL)
         conn = self.listener.accept()
         while conn is None:
             if self.timeout_ms == 0:
@@ -316,7 +316,7 @@ class StreamSocket(Socket):
                 self._pump(began)
             conn = self.listener.accept()
             if conn is None and self.timeout_ms == 0:
-                raise OSError(EAGAIN)
+                raise os_error(EAGAIN)
         s = StreamSocket(self.stack, conn)
         if self._options:
             for option in self._options:
@@ -330,11 +330,11 @@ class StreamSocket(Socket):
         """
         began = self._begin()
         if self.listener is not None:
-            raise OSError(EINVAL)
+            raise os_error(EINVAL)
         conn = self.conn
         if conn is not None:
             error = conn.connect_error()
-            raise OSError(EALREADY if error == EINPROGRESS else error or EISCONN)
+            raise os_error(EALREADY if error == EINPROGRESS else error or EISCONN)
         addr, port = _resolve(address)
         if addr == _ANY:
             addr = b"\x7f\0\0\1"
@@ -344,7 +344,7 @@ class StreamSocket(Socket):
         for option in self._options or ():
             self._apply(*option)
         if self.timeout_ms == 0:
-            raise OSError(EINPROGRESS)
+            raise os_error(EINPROGRESS)
         error = EINPROGRESS
         try:
             while error == EINPROGRESS:
@@ -356,7 +356,7 @@ class StreamSocket(Socket):
             raise
         if error:
             self.conn = None
-            raise OSError(error)
+            raise os_error(error)
 
     def connect_ex(self, address):
         """As `connect`, but the error is returned."""
@@ -371,7 +371,7 @@ class StreamSocket(Socket):
     def _connected(self):
         began = self._begin()
         if self.conn is None:
-            raise OSError(ENOTCONN)
+            raise os_error(ENOTCONN)
         return began
 
     def recv_into(self, buf, n=0, flags=0):
@@ -393,7 +393,7 @@ class StreamSocket(Socket):
             if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
                 self.stack.poll()
                 if conn.readable() < 0:
-                    raise OSError(EAGAIN)
+                    raise os_error(EAGAIN)
             else:
                 self._pump(began)
 
@@ -405,7 +405,7 @@ class StreamSocket(Socket):
             if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
                 self.stack.poll()
                 if conn.readable() < 0:
-                    raise OSError(EAGAIN)
+                    raise os_error(EAGAIN)
             else:
                 self._pump(began)
         have = conn.readable()
@@ -487,7 +487,7 @@ class StreamSocket(Socket):
             if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
                 self.stack.poll()
                 if not conn.writable():
-                    raise OSError(EAGAIN)
+                    raise os_error(EAGAIN)
             else:
                 self._pump(began)
 
@@ -496,7 +496,7 @@ class StreamSocket(Socket):
         data = _octets(data)
         n = self._write(data, 0, len(data), flags)
         if n is None or n < len(data):
-            raise OSError(EAGAIN)
+            raise os_error(EAGAIN)
 
     def sendto(self, data, *args):
         """As `send`: a stream has one peer."""
@@ -537,7 +537,7 @@ class StreamSocket(Socket):
     def getpeername(self):
         """The peer's `(host, port)`."""
         if self.conn is None:
-            raise OSError(ENOTCONN)
+            raise os_error(ENOTCONN)
         return fmt(self.conn.path.dst), self.conn.rport
 
     def _option(self, level, option, otherwise):
@@ -553,12 +553,12 @@ class StreamSocket(Socket):
         """
         if level == SOL_SOCKET and option == SO_LINGER:
             if isinstance(value, int) or len(value) < 8:
-                raise OSError(EINVAL)
+                raise os_error(EINVAL)
             value = value[4] | value[5] << 8 if value[0] else None
         if (level, option) not in _OPTIONS:
             if (level, option) == (SOL_SOCKET, 0x20):
                 return      # SO_BROADCAST as MicroPython's lwIP numbers it
-            raise OSError(ENOPROTOOPT)
+            raise os_error(ENOPROTOOPT)
         if self._options is None:
             self._options = []
         self._options = [o for o in self._options if o[0] != level or o[1] != option]
@@ -583,7 +583,7 @@ class StreamSocket(Socket):
         if level == IPPROTO_TCP and option == TCP_MAXSEG and self.conn:
             return self.conn.mss
         if (level, option) not in _OPTIONS:
-            raise OSError(ENOPROTOOPT)
+            raise os_error(ENOPROTOOPT)
         return self._option(level, option, _OPTIONS[level, option]) or 0
 
     def _apply(self, level, option, value):
@@ -665,11 +665,11 @@ class DatagramSocket(Socket):
             if endpoint.error:
                 error = endpoint.error
                 endpoint.error = 0
-                raise OSError(error)
+                raise os_error(error)
             if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
                 self.stack.poll()
                 if not endpoint.readable and not endpoint.error:
-                    raise OSError(EAGAIN)
+                    raise os_error(EAGAIN)
             else:
                 self._pump(began)
 
@@ -720,7 +720,7 @@ class DatagramSocket(Socket):
         data = _octets(data)
         n = self._write(data, 0, len(data), flags)
         if n is None:
-            raise OSError(EAGAIN)
+            raise os_error(EAGAIN)
         return n
 
     def sendall(self, data, flags=0):
@@ -765,7 +765,7 @@ class DatagramSocket(Socket):
     def getpeername(self):
         """The connected peer's `(host, port)`."""
         if not self.endpoint.remote:
-            raise OSError(ENOTCONN)
+            raise os_error(ENOTCONN)
         return fmt(self.endpoint.remote), self.endpoint.remote_port
 
     def setsockopt(self, level, option, value):
@@ -784,7 +784,7 @@ class DatagramSocket(Socket):
         elif level == IPPROTO_IP and option == IP_MTU_DISCOVER:
             endpoint.df = value == 2
         else:
-            raise OSError(ENOPROTOOPT)
+            raise os_error(ENOPROTOOPT)
 
     def getsockopt(self, level, option, buflen=0):
         """The value of an option; SO_ERROR reports an error once."""
@@ -805,19 +805,19 @@ class DatagramSocket(Socket):
                 return endpoint.ttl
             if option == IP_TOS:
                 return endpoint.tos
-        raise OSError(ENOPROTOOPT)
+        raise os_error(ENOPROTOOPT)
 
     def shutdown(self, how):
         """A datagram socket has nothing to shut down."""
-        raise OSError(EOPNOTSUPP)
+        raise os_error(EOPNOTSUPP)
 
     def listen(self, backlog=0):
         """A datagram socket accepts no connections."""
-        raise OSError(EOPNOTSUPP)
+        raise os_error(EOPNOTSUPP)
 
     def accept(self):
         """A datagram socket accepts no connections."""
-        raise OSError(EOPNOTSUPP)
+        raise os_error(EOPNOTSUPP)
 
     def makefile(self, *args, **kwargs):
         """The socket itself: it is a stream."""

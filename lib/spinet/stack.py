@@ -7,7 +7,7 @@ socket call has nothing to do.
 """
 from spinet import socket
 from spinet.addr import parse, parse_cidr
-from spinet.errors import EADDRNOTAVAIL
+from spinet.errors import EADDRNOTAVAIL, os_error
 from spinet.ethernet import BareIP, Ethernet
 from spinet.icmp import Icmp
 from spinet.ipv4 import IPv4
@@ -116,7 +116,7 @@ class Stack:
         for ip in self.interfaces:
             if ip.transparent or ip.is_own(addr, 0):
                 return
-        raise OSError(EADDRNOTAVAIL)
+        raise os_error(EADDRNOTAVAIL)
 
     def socket(self, type=socket.SOCK_STREAM, proto=0):
         """A new socket on this stack."""

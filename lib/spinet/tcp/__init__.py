@@ -11,7 +11,7 @@
     isn.py      initial sequence numbers and ephemeral ports
 """
 from spinet.errors import (
-    EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH,
+    EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, os_error,
 )
 from spinet.prim import BUFFER, MANY, cksum, diff32, eq4, ticks_diff
 from spinet.tcp import output
@@ -125,7 +125,7 @@ class Tcp:
             self.count["no_listener"] += 1
         else:
             self.count["no_socket"] += 1
-        if self._may_answer():
+        if self.may_answer():
             path = self._back(ip, buf, h)
             if path is not None:
                 self.count["reset_sent"] += 1
@@ -242,17 +242,14 @@ class Tcp:
             c.path = path
         return path
 
-    def refuse(self, c, buf, s, end):
+    def refuse(self, c, buf, s, p):
         """Reset whoever sent the segment at `buf[s]` to `c`, which keeps its state."""
-        if self._may_answer():
+        if self.may_answer():
             self.count["reset_sent"] += 1
-            output.refuse(c.path, buf, s, s + 20, s + 20)
+            output.refuse(c.path, buf, s, p, p)
 
-    def may_challenge(self):
-        """Whether the rate limit of challenge ACKs and resets allows one more now."""
-        return self._may_answer()
-
-    def _may_answer(self):
+    def may_answer(self):
+        """Whether the rate limit of resets and challenge ACKs allows one more now (RFC 5961, 7)."""
         now = self.timers.now
         if not 0 <= ticks_diff(now, self._second) < 1000:
             self._second = now
@@ -273,18 +270,18 @@ class Tcp:
         """
         path = self.stack.path(remote, PROTO, local, ttl, tos, df=True)
         if path is None:
-            raise OSError(ENETUNREACH)
+            raise os_error(ENETUNREACH)
         if not lport:
             lport = self._secret.port(
                 lambda port: port not in self.listeners
                 and self.find(remote, rport, path.src, port) is None)
             if not lport:
-                raise OSError(EADDRNOTAVAIL)
+                raise os_error(EADDRNOTAVAIL)
         else:
             c = self.find(remote, rport, path.src, lport)
             if c is not None:
                 if c.state != TIME_WAIT:
-                    raise OSError(EADDRINUSE)
+                    raise os_error(EADDRINUSE)
                 c.end(0)
         c = Conn(self, path, lport, rport)
         if ttl != 64:
@@ -316,7 +313,7 @@ class Tcp:
         """OSError(EADDRINUSE) when somebody listens to `port` at an address that `addr` covers."""
         for other in self.listeners.get(port, ()):
             if other.addr is None or addr is None or other.addr == addr:
-                raise OSError(EADDRINUSE)
+                raise os_error(EADDRINUSE)
 
     def unlisten(self, listener):
         """Stop listening; idempotent."""

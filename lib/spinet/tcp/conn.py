@@ -20,7 +20,7 @@ once the user has closed.  The receive ring begins with the first byte that the
 user has not read, and RCV.NXT is `r_len` bytes further.
 """
 from spinet.errors import (
-    ECONNABORTED, ECONNRESET, EINPROGRESS, EPIPE, ETIMEDOUT,
+    ECONNABORTED, ECONNRESET, EINPROGRESS, EPIPE, ETIMEDOUT, os_error,
 )
 from spinet.prim import copy, ticks_add, ticks_diff
 from spinet.tcp import output, ranges, rto
@@ -121,7 +121,7 @@ class Conn(Timer):
         if room <= 0:
             if room == 0:
                 return 0
-            raise OSError(self.take_error() or EPIPE)
+            raise os_error(self.take_error() or EPIPE)
         n = end - start
         if n > room:
             n = room
@@ -149,7 +149,7 @@ class Conn(Timer):
         n = self.r_len
         if not n:
             if self.error:
-                raise OSError(self.take_error())
+                raise os_error(self.take_error())
             return self.readable()
         if n > end - start:
             n = end - start

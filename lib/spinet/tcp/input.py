@@ -74,17 +74,15 @@ def _acceptable(c, buf, s, seq, n):
         count["out_of_window"] += 1
         if c.state == TIME_WAIT:
             c.arm_idle(TIME_WAIT_MS)
-        if n:
+        if c.state == SYN_RECEIVED and flags & SYN and seq == -1:
+            output.send_syn(c)  # it was our SYN,ACK that was lost
+        elif n:
             output.ack(c)   # the peer may have missed our acknowledgement of this very data
         else:
             _challenge(c)   # a dead or confused peer: answer, but do not make a storm of it
         return False
     if flags & SYN:
-        # RFC 5961, 4.2; in SYN-RECEIVED it is our SYN,ACK that was lost.
-        if c.state == SYN_RECEIVED and seq == -1:
-            output.send_syn(c)
-        else:
-            _challenge(c)
+        _challenge(c)       # RFC 5961, 4.2
         return False
     if not flags & ACK:
         count["no_ack"] += 1
@@ -94,7 +92,7 @@ def _acceptable(c, buf, s, seq, n):
 
 def _challenge(c):
     """A challenge ACK, within the stack's rate limit (RFC 5961, 7)."""
-    if c.tcp.may_challenge():
+    if c.tcp.may_answer():
         c.tcp.count["challenge_ack"] += 1
         output.ack(c)
 
@@ -107,7 +105,7 @@ def _answer_to_syn(c, buf, s, p, end):
         if diff32(buf, s + 8, c.head, 4) != 1:
             tcp.count["bad_ack"] += 1
             if not flags & RST:
-                tcp.refuse(buf, s, p)
+                tcp.refuse(c, buf, s, p)
             return
         if flags & RST:
             tcp.count["reset_received"] += 1
@@ -144,7 +142,7 @@ def _established(c, buf, s):
     """SYN-RECEIVED, fifth check: is it our SYN that is acknowledged?"""
     if diff32(buf, s + 8, c.head, 4) != 1:
         c.tcp.count["bad_ack"] += 1
-        c.tcp.refuse(buf, s, s)
+        c.tcp.refuse(c, buf, s, s + 20)
         return False
     c.snd_wnd = c.max_wnd = buf[s + 14] << 8 | buf[s + 15]
     _synchronized(c)
@@ -207,11 +205,12 @@ def _acknowledged(c, buf, s, seq, n):
             _challenge(c)   # RFC 5961, 5.2
             return False
         return True
-    elif c.snd_max and not n and not seq and wnd == c.snd_wnd and not buf[s + 13] & FIN:
+    elif (c.snd_max and not n and not seq and wnd == c.snd_wnd and not buf[s + 13] & FIN
+            and not c.flags & PERSIST):
         _duplicate(c)
     # The window (RFC 9293, 3.10.7.4): a segment that gets here is never older than
     # the last that set it, so SND.WL1 and SND.WL2 need not be kept.
-    if wnd != c.snd_wnd and seq >= 0:
+    if wnd != c.snd_wnd and (ack > 0 or seq >= 0):
         c.snd_wnd = wnd
         if wnd > c.max_wnd:
             c.max_wnd = wnd
@@ -219,6 +218,7 @@ def _acknowledged(c, buf, s, seq, n):
         c.retries = 0
         if c.snd_wnd:
             c.flags &= ~PERSIST
+            rto.restore(c)
             c.t_rexmt = c.arm(c.rto) if c.snd_max else None
     if c.s_len > c.snd_nxt or ack:
         output.push(c)
@@ -240,7 +240,8 @@ def _advance(c, ack):
     i = c.snd_nxt - ack
     c.snd_nxt = i if i > 0 else 0
     c.snd_max -= ack
-    c.snd_wnd -= ack
+    i = c.snd_wnd - ack
+    c.snd_wnd = i if i > 0 else 0
     now = c.tcp.timers.now
     i = c.rtt_end
     if i:
@@ -341,7 +342,7 @@ def _data(c, buf, p, end, seq):
         c.ack_owed = 2
         return
     if c.ooo[1]:
-        n += ranges.advance(c.ooo, n)
+        n = ranges.advance(c.ooo, n)
         c.ack_owed = 2
     else:
         c.ack_owed += 1

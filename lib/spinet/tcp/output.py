@@ -41,15 +41,17 @@ def push(c):
             room = c.cwnd
         room -= off
         flags = ACK
-        if n > mss and room >= mss:
+        if n > mss:
             n = mss
-        elif n <= mss and n <= room or not n:
-            # The last of the data: Nagle holds it while anything is unacknowledged.
-            if off and off >= c.snd_max and not fin and not c.flags & NODELAY:
+        else:
+            flags |= PSH | fin
+        if n <= room or not n:
+            # Nagle holds the last, short segment while anything is unacknowledged.
+            if n < mss and off and off >= c.snd_max and not fin and not c.flags & NODELAY:
                 return
-            flags = ACK | PSH | fin
         elif room > 0 and room << 1 >= c.max_wnd:
-            n = room if room < mss else mss
+            n = room
+            flags = ACK
         else:
             break
         if not transmit(c, off, n, flags):

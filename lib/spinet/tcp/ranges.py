@@ -47,25 +47,21 @@ def insert(ranges, start, end):
 
 
 def advance(ranges, n):
-    """RCV.NXT has moved by `n`: shift all ranges; the bytes that are now in sequence.
+    """`n` bytes have come in sequence: how far RCV.NXT moves with what follows them here.
 
-    They begin at the new RCV.NXT, and their range is dropped.
+    Ranges that it passes are dropped, the others shifted.
     """
-    found = 0
+    while ranges[1] and ranges[0] <= n:
+        if ranges[1] > n:
+            n = ranges[1]
+        _close_up(ranges, 0)
     i = 0
     size = len(ranges)
     while i < size and ranges[i + 1]:
-        start = ranges[i] - n
-        end = ranges[i + 1] - n
-        if start <= 0:
-            if end > found:
-                found = end
-            _close_up(ranges, i)
-        else:
-            ranges[i] = start
-            ranges[i + 1] = end
-            i += 2
-    return found
+        ranges[i] -= n
+        ranges[i + 1] -= n
+        i += 2
+    return n
 
 
 def _close_up(ranges, i):

@@ -29,7 +29,12 @@ def sample(c, rtt):
         srtt = rtt << 3
         c.rttvar = rtt << 1
     c.srtt = srtt
-    rto = (srtt >> 3) + (c.rttvar or 1)
+    restore(c)
+
+
+def restore(c):
+    """Set `c.rto` from what was measured (2.3), as if it had never been backed off."""
+    rto = (c.srtt >> 3) + (c.rttvar or 1)
     c.rto = LEAST if rto < LEAST else MOST if rto > MOST else rto
 
 
