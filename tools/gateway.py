@@ -26,12 +26,11 @@ import struct
 import time
 
 from spinet import Stack, addr
-from spinet import socket as inner_socket
+from spinet.errors import EINPROGRESS
 
 BUFFER = 65536              # bytes held per direction of a TCP connection
 UDP_FLOWS = 256             # at most; the one used longest ago makes room
 UDP_IDLE_S = 60
-_POLL, _RD, _WR, _ERR, _HUP = 3, 1, 4, 8, 16
 _RESET = struct.pack("ii", 1, 0)
 
 Forward = collections.namedtuple("Forward", "protocol host_port board_address board_port")
@@ -53,8 +52,8 @@ class Pipe:
     """One direction of a connection: a buffer that is filled only when it is empty."""
 
     def __init__(self, read, write, shut):
-        self.read = read            # into a view: count, 0 at the end, None when nothing is there
-        self.write = write          # from a view: count, None when nothing fits
+        self.read = read            # into a view: count, 0 at the end, -1 when nothing is there
+        self.write = write          # from a view: count, 0 when nothing fits
         self.shut = shut            # end of stream to the sink
         self.view = memoryview(bytearray(BUFFER))
         self.start = 0
@@ -78,7 +77,7 @@ class Pipe:
                 self.done = True
             else:
                 n = self.read(self.view)
-                if n is None:
+                if n < 0:
                     return moved
                 self.start = 0
                 self.end = n
@@ -92,16 +91,20 @@ class Pipe:
 
 
 class Relay:
-    """One TCP connection: a kernel socket and a stack socket, joined both ways."""
+    """One TCP connection: a kernel socket (`outer`) and one of our stack (`inner`), joined.
+
+    One of the two is still connecting at first: `connecting` is "outer" or
+    "inner", then None.
+    """
 
     def __init__(self, gateway, outer, inner, connecting):
         self.gateway = gateway
         self.outer = outer
         self.inner = inner
-        self.connecting = connecting        # "outer", "inner" or None
-        self.outcome = False                # of connecting the kernel socket
-        self.inward = Pipe(self.read_outer, inner.write, lambda: inner.shutdown(1))
-        self.outward = Pipe(inner.readinto, self.write_outer, self.shut_outer)
+        self.connecting = connecting
+        self.outcome = False                # connecting the kernel socket has one
+        self.inward = Pipe(self.read_outer, self.write_inner, inner.shutdown)
+        self.outward = Pipe(self.read_inner, self.write_outer, self.shut_outer)
         self.watched = 0
         self.closed = False
         self.watch()
@@ -110,13 +113,13 @@ class Relay:
         try:
             return self.outer.recv_into(view)
         except BlockingIOError:
-            return None
+            return -1
 
     def write_outer(self, view):
         try:
             return self.outer.send(view)
         except BlockingIOError:
-            return None
+            return 0
 
     def shut_outer(self):
         try:
@@ -125,13 +128,19 @@ class Relay:
             if error.errno != errno.ENOTCONN:       # the peer has gone already
                 raise
 
+    def read_inner(self, view):
+        return self.inner.recv_into(view, 0, len(view))
+
+    def write_inner(self, view):
+        return self.inner.send(view, 0, len(view))
+
     def ready(self, _):
         """The kernel socket can do what it was watched for."""
         self.outcome = True
         self.move()
 
     def move(self):
-        """Carry what can be carried now; True if anything was.  Closes itself when both ends are done."""
+        """Carry what can be carried now; True if anything was.  Closes itself at the end."""
         if self.closed:
             return False
         moved = False
@@ -140,9 +149,9 @@ class Relay:
                 return False
             moved = self.inward.move()
             moved = self.outward.move() or moved
-        except OSError as error:
-            self.gateway.count["reset"] += 1
-            self.abort(error)
+        except OSError:
+            self.gateway.count["refused" if self.connecting else "reset"] += 1
+            self.abort()
             return True
         if self.inward.done and self.outward.done:
             self.close()
@@ -151,18 +160,18 @@ class Relay:
         return moved
 
     def connected(self):
-        """True once the side that we are connecting is connected.  OSError if it will not be."""
+        """True once the side that is connecting is connected.  OSError if it will not be."""
         if self.connecting == "outer":
             ready = self.outcome
             failed = ready and self.outer.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         else:
-            ready = self.inner.ioctl(_POLL, _WR | _ERR | _HUP)
-            failed = ready and self.inner.getsockopt(inner_socket.SOL_SOCKET, inner_socket.SO_ERROR)
-        if failed:
+            failed = self.inner.connect_error()
+            ready = failed != EINPROGRESS
+        if ready and failed:
             raise OSError(failed, "cannot connect")
         if ready:
             self.connecting = None
-        return bool(ready)
+        return ready
 
     def watch(self):
         """Watch the kernel socket for exactly what can be done with it."""
@@ -176,13 +185,13 @@ class Relay:
             self.gateway.watch(self.outer, self.watched, events, self.ready)
             self.watched = events
 
-    def abort(self, error=None):
-        """Reset both sides: the connection did not end well on one of them."""
-        for sock in (self.outer, self.inner):
-            try:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            except OSError:
-                pass
+    def abort(self):
+        """Reset both sides: one of them did not end well."""
+        try:
+            self.outer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        except OSError:
+            pass
+        self.inner.abort()
         self.close()
 
     def close(self):
@@ -242,10 +251,7 @@ class Gateway:
             "udp_out", "udp_in", "udp_flows", "udp_expired", "udp_evicted", "udp_dropped"), 0)
 
         self.stack.tcp.catch_all = True
-        self.any = self.stack.socket(inner_socket.SOCK_STREAM)
-        self.any.bind(("0.0.0.0", 0))
-        self.any.listen(64)
-        self.any.setblocking(False)
+        self.any = self.stack.tcp.listen(None, 0, 64)
         self.any_udp = self.stack.udp.bind_any()
         self.datagram = bytearray(65536)
         self.view = memoryview(self.datagram)
@@ -326,25 +332,27 @@ class Gateway:
     def accept(self):
         """Take the board's new connections; True if there was one."""
         took = False
-        while self.any.ioctl(_POLL, _RD):
-            try:
-                inner, _ = self.any.accept()
-            except OSError:
-                break
+        inner = self.any.accept()
+        while inner is not None:
             took = True
-            inner.setblocking(False)
-            host, port = inner.getsockname()
-            outer = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            outer.setblocking(False)
-            outer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            code = outer.connect_ex((self.outside(host), port))
+            outer = self.host_socket(socket.SOCK_STREAM)
+            code = outer.connect_ex((self.outside(inner.path.src), inner.lport))
             relay = Relay(self, outer, inner, "outer")
             self.relays.add(relay)
             self.count["tcp_out"] += 1
             if code not in (0, errno.EINPROGRESS):
                 self.count["refused"] += 1
                 relay.abort()
+            inner = self.any.accept()
         return took
+
+    @staticmethod
+    def host_socket(kind):
+        sock = socket.socket(socket.AF_INET, kind)
+        sock.setblocking(False)
+        if kind == socket.SOCK_STREAM:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
 
     def open(self, forward):
         """Start one forward; returns it with the port that the host gave."""
@@ -376,21 +384,20 @@ class Gateway:
             return
         outer.setblocking(False)
         outer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        inner = self.stack.socket(inner_socket.SOCK_STREAM)
-        inner.setblocking(False)
-        relay = Relay(self, outer, inner, "inner")
-        self.relays.add(relay)
         self.count["tcp_in"] += 1
         try:
-            inner.connect((forward.board_address, forward.board_port))
-        except OSError as error:
-            if error.errno not in (errno.EINPROGRESS, errno.EAGAIN):
-                self.count["refused"] += 1
-                relay.abort()
+            inner = self.stack.tcp.connect(
+                addr.parse(forward.board_address), forward.board_port)
+        except OSError:
+            self.count["refused"] += 1
+            outer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            outer.close()
+            return
+        self.relays.add(Relay(self, outer, inner, "inner"))
 
     def outside(self, address):
-        """The host address that stands behind an address the board used."""
-        return "127.0.0.1" if addr.parse(address) == self.own else address
+        """The host's text address that stands behind the 4 bytes that the board used."""
+        return "127.0.0.1" if address == self.own else addr.fmt(address)
 
     # UDP.
 
@@ -416,10 +423,9 @@ class Gateway:
 
     def new_flow(self, key):
         """A flow for the first datagram from the board to an address outside."""
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setblocking(False)
+        sock = self.host_socket(socket.SOCK_DGRAM)
         try:
-            sock.connect((self.outside(addr.fmt(key[2])), key[3]))
+            sock.connect((self.outside(key[2]), key[3]))
         except OSError:
             sock.close()
             self.count["udp_dropped"] += 1

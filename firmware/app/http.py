@@ -6,7 +6,7 @@ request head `_HEAD`; answers are streamed piece by piece as the peer takes
 them, so no answer is ever whole in memory.  GET and HEAD only.  Connections
 stay open between requests; a waiting client may take over an idle one's slot.
 """
-from app.server import Slot
+from app.server import RD, WR, Slot, ready
 from spinet.prim import ticks_diff
 
 _LINE = 256
@@ -96,6 +96,7 @@ class Client(Slot):
         self.request = None     # (method, path, version) once the first line is in
         self.body = 0           # bytes of the request's body still to come
         self.keep = True
+        self.named = False      # there was a Host header
         self.status = 0         # an error found while reading the head
         self.file_at = 0
         self.chunked = False
@@ -127,12 +128,12 @@ class Client(Slot):
             data = self.rest
             self.rest = b""
         else:
-            n = self.sock.readinto(self.scratch)
-            if n is None:
+            if not ready(self.sock, RD):
                 if self.head and ticks_diff(now, self.started) > _REQUEST_MS:
                     self.refuse(408)
                     return True
                 return False
+            n = self.sock.readinto(self.scratch)
             if n == 0:
                 self.close()
                 return True
@@ -218,7 +219,9 @@ class Client(Slot):
             return
         name = line[:colon].lower()
         value = line[colon + 1:].strip()
-        if name == b"connection":
+        if name == b"host":
+            self.named = True
+        elif name == b"connection":
             value = value.lower()
             if b"close" in value:
                 self.keep = False
@@ -249,6 +252,8 @@ class Client(Slot):
     def answer(self):
         """The head is complete: start the answer."""
         method, path, version = self.request
+        if version == "HTTP/1.1" and not self.named:
+            self.status = self.status or 400        # RFC 9112 3.2
         if self.body:
             self.keep = False       # simpler, and safe: the rest is drained on the way out
         status = self.status
@@ -295,23 +300,22 @@ class Client(Slot):
     def send(self, now):
         """Send what the peer takes; True if it took anything."""
         moved = False
+        sock = self.sock
         for _ in range(_TURN):
+            if not ready(sock, WR):
+                return moved
             if self.sent < len(self.out):
-                n = self.sock.write(memoryview(self.out)[self.sent:])
-                if not n:
-                    return moved
+                self.sent += sock.write(memoryview(self.out)[self.sent:]) or 0
                 moved = True
-                self.sent += n
             elif self.file is not None:
                 n = self.file.readinto(self.scratch)
                 if not n:
                     self.drop_answer()
                     continue
-                taken = self.sock.write(self.view[:n]) or 0
+                taken = sock.write(self.view[:n]) or 0
                 self.file_at += taken
                 if taken < n:
                     self.file.seek(self.file_at)
-                    return moved or taken > 0
                 moved = True
             elif self.pieces is not None:
                 self.next_piece()
@@ -347,8 +351,10 @@ class Client(Slot):
         self.started = now
 
     def linger(self, now):
-        n = self.sock.readinto(self.scratch)
-        if n == 0 or ticks_diff(now, self.started) > _LINGER_MS:
-            self.close()
+        if ready(self.sock, RD):
+            if self.sock.readinto(self.scratch) == 0:
+                self.close()
             return True
-        return n is not None
+        if ticks_diff(now, self.started) > _LINGER_MS:
+            self.close()
+        return False

@@ -9,8 +9,13 @@ are taken, new clients wait in the listener's backlog.
 from spinet import socket
 from spinet.prim import ticks_diff
 
-_RD = 1
-_POLL = 3
+RD = 1
+WR = 4
+
+
+def ready(sock, events):
+    """Which of `events` (RD, WR) are possible without waiting; unlike `ioctl`, never pumps."""
+    return sock._flags() & events
 
 
 class Slot:
@@ -56,7 +61,8 @@ class Server:
     """
 
     def __init__(self, stack, name, port, make, limit=4, patience_ms=30000):
-        self.name = name
+        self.name = name + "/tcp"
+        self.port = port
         self.make = make
         self.limit = limit
         self.patience_ms = patience_ms
@@ -72,7 +78,7 @@ class Server:
     def step(self, now):
         """Accept what waits and step every connection; True if anything was done."""
         busy = False
-        if self.listener.ioctl(_POLL, _RD):
+        if ready(self.listener, RD):
             busy = self.accept(now)
         for slot in self.slots:
             if slot.sock is not None:
@@ -114,6 +120,14 @@ class Server:
             best = self.make()
             self.slots.append(best)
         return best
+
+    def open(self):
+        """How many connections are open now."""
+        return sum(slot.sock is not None for slot in self.slots)
+
+    def served(self):
+        """How many were accepted in all."""
+        return self.accepted
 
     def close(self):
         """Close the listener and every connection."""

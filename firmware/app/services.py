@@ -3,10 +3,7 @@
 The source, on the port of chargen (RFC 864), sends the bytes 0 to 255 over and
 over instead of printable lines, so that a receiver can check them by position.
 """
-from app.server import Slot
-
-_RD = 1
-_POLL = 3
+from app.server import RD, WR, Slot, ready
 
 _CHUNK = 1024
 
@@ -26,19 +23,19 @@ class Echo(Slot):
 
     def step(self, now):
         moved = False
+        sock = self.sock
         if self.start == self.end:
-            n = self.sock.readinto(self.buf)
-            if n is None:
+            if not ready(sock, RD):
                 return False
+            n = sock.readinto(self.buf)
             if n == 0:
                 self.close()
                 return True
             self.start = 0
             self.end = n
             moved = True
-        n = self.sock.write(self.view[self.start:self.end])
-        if n:
-            self.start += n
+        if ready(sock, WR):
+            self.start += sock.write(self.view[self.start:self.end]) or 0
             moved = True
         return moved
 
@@ -49,10 +46,9 @@ class Discard(Slot):
     scratch = bytearray(_CHUNK)
 
     def step(self, now):
-        n = self.sock.readinto(self.scratch)
-        if n is None:
+        if not ready(self.sock, RD):
             return False
-        if n == 0:
+        if self.sock.readinto(self.scratch) == 0:
             self.close()
         return True
 
@@ -67,14 +63,13 @@ class Source(Slot):
         self.at = 0
 
     def step(self, now):
-        if self.sock.ioctl(_POLL, _RD):
-            n = self.sock.readinto(Discard.scratch)
-            if n == 0:
-                self.close()
-                return True
-        n = self.sock.write(self.views[self.at:self.at + _CHUNK])
-        if not n:
+        sock = self.sock
+        if ready(sock, RD) and sock.readinto(Discard.scratch) == 0:
+            self.close()
+            return True
+        if not ready(sock, WR):
             return False
+        n = sock.write(self.views[self.at:self.at + _CHUNK]) or 0
         self.at = (self.at + n) & 0xFF
         return True
 
@@ -83,7 +78,8 @@ class UdpEcho:
     """Sends each datagram back to where it came from."""
 
     def __init__(self, stack, port):
-        self.name = "echo"
+        self.name = "echo/udp"
+        self.port = port
         self.endpoint = stack.udp.endpoint(4096)
         self.endpoint.bind(None, port)
         self.buf = bytearray(1472)
@@ -103,6 +99,14 @@ class UdpEcho:
                 # No route back, or the link is busy: a datagram may be lost.
                 pass
         return True
+
+    def open(self):
+        """How many datagrams wait to be echoed, as far as can be told: 0 or 1."""
+        return int(self.endpoint.readable)
+
+    def served(self):
+        """How many were echoed in all."""
+        return self.echoed
 
     def close(self):
         """Stop listening."""

@@ -1,0 +1,51 @@
+"""The power switch of a virtual board; runs on MicroPython's unix port and on CPython.
+
+    boot.py FLASH BOARD_PORT OTHER_PORT [PROGRAM]
+
+Wires a W5500 model to the stand-in `machine`, its cable being UDP datagrams
+between two ports of 127.0.0.1, makes the directory FLASH the board's file
+system, and then does what MicroPython does on a board: run `boot.py`, then
+`main.py` (or PROGRAM).
+"""
+import os
+import sys
+
+HERE = sys.argv[0].rpartition("/")[0] or "."
+
+
+def start(flash, board_port, other_port, program):
+    """Everything from power-on to the end of the board's program."""
+    tools = os.getcwd() + "/" + HERE if not HERE.startswith("/") else HERE
+    tools = tools.rpartition("/")[0]
+    os.chdir(flash)
+    if sys.implementation.name == "micropython":
+        sys.path[:] = ["", ".frozen", "lib", tools]
+    else:
+        sys.path[:0] = ["", "lib", tools]
+    plug_in(board_port, other_port)
+    for name in ("boot.py", program):
+        run(name)
+
+
+def plug_in(board_port, other_port):
+    """Wire the chip model as `app.config.DEFAULTS` says, and replace `machine`."""
+    from board import standin
+    from chips.bus import SPI, IrqPin, ResetPin
+    from chips.w5500 import W5500Model
+    from spinet.ports.datagram import Datagram
+
+    cable = Datagram(local=("127.0.0.1", board_port), remote=("127.0.0.1", other_port))
+    chip = W5500Model(cable)
+    spi = SPI()
+    standin.wire(0, spi, {17: spi.attach(chip), 20: ResetPin(chip), 21: IrqPin(chip)})
+    sys.modules["machine"] = standin
+
+
+def run(path):
+    """Run a file as the board's main program."""
+    with open(path) as file:
+        source = file.read()
+    exec(compile(source, path, "exec"), {"__name__": "__main__", "__file__": path})
+
+
+start(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else "main.py")
