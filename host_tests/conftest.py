@@ -1,16 +1,13 @@
 """Core tests run here on CPython, and once more on each MicroPython there is.
 
 To pytest, `core/test_x.py` holds the module's own tests and, for each runtime, the same names
-below a node of that runtime: `core/test_x.py::MicroPython 64::test_y`.
+below a node of that runtime: `core/test_x.py::micropython64::test_y`.
 """
-from pathlib import Path
-
 import pytest
 
 import mp_runner
 
 CPYTHON = "CPython"
-HERE = Path(__file__).parent
 
 
 def is_core(path):
@@ -26,7 +23,7 @@ def pytest_collect_file(file_path, parent):
 class RuntimesOfFile(pytest.File):
     def collect(self):
         for runtime in mp_runner.RUNTIMES:
-            yield SuiteNode.from_parent(self, name=runtime.name, runtime=runtime)
+            yield SuiteNode.from_parent(self, name=runtime.id, runtime=runtime)
 
 
 class SuiteNode(pytest.Collector):
@@ -35,7 +32,7 @@ class SuiteNode(pytest.Collector):
         self.runtime = runtime
         self.suite = None
         self.selected = []
-        self.add_marker(f"micropython{runtime.bits}")
+        self.add_marker(runtime.id)
 
     def collect(self):
         for name in mp_runner.test_names(self.path):
@@ -54,7 +51,8 @@ class SuiteNode(pytest.Collector):
 class RuntimeItem(pytest.Item):
     def runtest(self):
         if self.parent.runtime.why:
-            pytest.skip(f"{self.parent.name} is not here: {self.parent.runtime.why}")
+            runtime = self.parent.runtime
+            pytest.skip(f"{runtime.name} is not here: {runtime.why}")
         result = self.parent.result(self.name)
         if result.outcome == "skip":
             pytest.skip(result.text)
@@ -67,7 +65,7 @@ class RuntimeItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self):
-        return self.path, None, f"{self.path.stem}.{self.name} on {self.parent.name}"
+        return self.path, None, f"{self.path.stem}.{self.name} on {self.parent.runtime.name}"
 
 
 class TestFailed(Exception):
@@ -91,7 +89,7 @@ def pytest_collection_finish(session):
 
 
 def runtime_of(report):
-    """The runtime on which the core test of `report` ran, or None if it is no core test."""
+    """The id of the runtime the core test of `report` ran on, or None if it is no core test."""
     parts = report.nodeid.split("::")
     if not parts[0].startswith("host_tests/core/"):
         return None
@@ -102,12 +100,14 @@ def pytest_terminal_summary(terminalreporter):
     ran = {}
     for outcome in ("passed", "failed", "skipped"):
         for report in terminalreporter.stats.get(outcome, []):
-            runtime = runtime_of(report)
-            if runtime and (report.when == "call" or report.skipped):
-                ran.setdefault(runtime, {}).setdefault(outcome, []).append(report)
+            counts = ran.setdefault(runtime_of(report), {})
+            counts[outcome] = counts.get(outcome, 0) + 1
+    ran.pop(None, None)
     if not ran:
         return
     terminalreporter.section("core tests on each runtime")
-    for runtime in (CPYTHON, *(runtime.name for runtime in mp_runner.RUNTIMES)):
-        counts = [f"{len(reports)} {outcome}" for outcome, reports in ran.get(runtime, {}).items()]
-        terminalreporter.write_line(f"{runtime + ':':16} {', '.join(counts) or 'none ran'}")
+    names = {CPYTHON: CPYTHON}
+    names.update((runtime.id, runtime.name) for runtime in mp_runner.RUNTIMES)
+    for runtime, name in names.items():
+        counts = [f"{n} {outcome}" for outcome, n in ran.get(runtime, {}).items()]
+        terminalreporter.write_line(f"{name + ':':16} {', '.join(counts) or 'none ran'}")

