@@ -10,69 +10,49 @@ upset is set up again without anything above noticing more than lost frames.
 No call waits for the chip longer than a few register polls, allocates per frame, or raises.
 `count` says what happened; `docs/w5500.md` says what each counter means.
 """
-import time
-
+from spinet.ports.spichip import UP, SpiPort, views
 from spinet.prim import copy, ticks_add, ticks_diff, ticks_ms
 
 _TEND_MS = 500          # link poll and register check
 _FALLBACK_MS = 100      # look for frames even if the interrupt line says there are none
-_RETRY_MS = 1000        # between attempts to bring up a chip that does not answer
-_GIVE_UP_MS = 600       # a chip that does not answer this long after a reset is not there
-_PLL_MS = 20            # from reset to first access
 _STUCK_MS = 50          # a SEND that takes longer will never end
 _POLLS = 64             # register polls per wait
 
 _MIN, _MAX = 60, 1514
 _SIZE = 16384
 
-_SENDOK = 0x10
-_TIMEOUT = 0x08
-
+# SPI frames: address, control byte, data.  The `_ASK_`s are read by `write_readinto`.
+_ASK = b"\x00\x26\x08\x00\x00\x00\x00\x00\x00"          # RSR, RX_RD, RX_WR
+_ASK_STATE = b"\x00\x01\x08\x00\x00\x00"                  # CR, IR, SR
+_ASK_SHAR = b"\x00\x09\x00\x00\x00\x00\x00\x00\x00"
 _CLEAR_RECV = b"\x00\x02\x0c\x04"
 _CLEAR_SENT = b"\x00\x02\x0c\x18"
 _SEND = b"\x00\x01\x0c\x20"
 _RECV = b"\x00\x01\x0c\x40"
 _OPEN = b"\x00\x01\x0c\x01"
 _CLOSE = b"\x00\x01\x0c\x10"
+_ZEROS = bytes(_MIN)
+_CLEAR_ALL = b"\x00\x02\x0c\xff"
 _SOFT_RESET = b"\x00\x00\x04\x80"
 
-# What `_state` says.
-_UP = 0
-_PULSE = 1              # reset is being held
-_WAKING = 2             # the chip starts
-_LOST = 3               # it did not answer; try again at `_at`
-_CLOSED = 4
+_PATTERNS = (
+    b"\x00\x09\x04\x55\xaa\x55\xaa\x55\xaa", b"\x00\x09\x04\xaa\x55\xaa\x55\xaa\x55",
+    b"\x00\x09\x04\x00\xff\x00\xff\x00\xff", b"\x00\x09\x04\x80\x01\x80\x01\x7f\xfe",
+    b"\x00\x09\x04\x0f\xf0\xc3\x3c\x99\x66", b"\x00\x09\x04\x01\x02\x04\x08\x10\x20",
+)
 
+class W5500(SpiPort):
+    """A port; the arguments not explained here are those of `spichip.SpiPort`.
 
-class W5500:
-    """A port.  Pins are set up here; `cs`, `irq`, `reset` may be plain `Pin(n)`.
-
-    mac           6 bytes or text; by default made from `machine.unique_id()`
     promiscuous   take every frame, whatever its destination
-    multicast     take frames to IPv4 groups (see `multicast()`)
-    lock          object with `acquire(blocking)` and `release()` that guards a shared bus
-    spi_init      dict for `spi.init(**spi_init)` before each use of a shared bus
-    clock, sleep  milliseconds modulo 2**30, and to pass some, at construction only
+    multicast     take frames to IPv4 groups from the start (see `multicast()`)
 
-    Raises OSError, which names what was read, if no W5500 answers within a second;
-    ValueError for a MAC address that is zero or a multicast one.
+    Raises OSError, which names what was read, if no W5500 answers; ValueError for a MAC address
+    that is zero or a multicast one.
     """
-
-    medium = "ethernet"
-    mtu = 1500
-    pads = True
 
     def __init__(self, spi, cs, *, irq=None, reset=None, mac=None, promiscuous=False,
                  multicast=False, lock=None, spi_init=None, clock=ticks_ms, sleep=None):
-        self.mac = _mac(mac)
-        self._spi = spi
-        self._cs = cs
-        self._irq = irq
-        self._reset = reset
-        self._clock = clock
-        self._lock = lock
-        self._spi_init = spi_init
-        self._mode = 0x04 if promiscuous else 0x94 if multicast else 0xB4
         self.count = {
             "rx": 0, "tx": 0, "rx_bad_length": 0, "rx_too_long": 0, "rx_torn": 0,
             "rx_pointer": 0, "rx_full": 0, "tx_bad_size": 0, "tx_no_link": 0, "tx_lost": 0,
@@ -81,60 +61,33 @@ class W5500:
             "irq_missed": 0, "spi_errors": 0, "link_up": 0, "link_down": 0, "bus_busy": 0,
             "reopen": 0, "setup": 0, "reset": 0,
         }
+        SpiPort.__init__(self, spi, cs, irq, reset, mac, lock, spi_init, clock, sleep)
+        # Sn_MR: MACRAW alone, or with MFEN, MIP6B and perhaps MMB
+        self._mode = 0x04 if promiscuous else 0x94 if multicast else 0xB4
+        self._program = _program(self.mac)
+        self._open_mode = bytearray(b"\x00\x00\x0c\x00")              # write Sn_MR
+        self._point_rx = bytearray(b"\x00\x28\x0c\x00\x00")           # write RX_RD
+        self._point_tx = bytearray(b"\x00\x24\x0c\x00\x00")           # write TX_WR
+        self._said = bytearray(9)
+        self._state_said = bytearray(6)
         self._head = bytearray(3)
         self._two = bytearray(2)
-        self._point = bytearray(b"\x00\x28\x0c\x00\x00")    # write RX_RD
-        self._point_tx = bytearray(b"\x00\x24\x0c\x00\x00") # write TX_WR
-        self._ask = bytearray(b"\x00\x26\x08\x00\x00\x00\x00\x00\x00")  # RSR, RX_RD, RX_WR
-        self._said = bytearray(9)
-        self._ask3 = bytearray(b"\x00\x01\x08\x00\x00\x00")             # CR, IR, SR
-        self._said3 = bytearray(6)
         self._regs = bytearray(0x3A)        # common registers as last read
         self._socket_regs = bytearray(0x30) # those of socket 0
         self._short = bytearray(_MIN)
-        self._rx_buf = self._tx_buf = None
+        self._rx_buf = self._tx_buf = self._tx_next = None
         self._rx_views = self._tx_views = None
         self._rd = self._wr = 0         # RX_RD, TX_WR
         self._avail = 0                 # bytes known to wait from RX_RD on
         self._command = False           # a command may not have been accepted yet
         self._sending = False           # SENDOK of the last SEND was not seen yet
-        self._late = False              # ... and `_late_at` is when that was first noticed
+        self._late = False              # ... and `_late_at` is when patience ends
         self._late_at = 0
-        self._edge = True
-        self._linked = False
-        self._strikes = 0
         self._trouble = False           # something was repaired since the last check
-        now = clock()
-        self._look_at = now
-        _output(cs)
-        if reset is not None:
-            _output(reset)
-        if lock is not None or spi_init is not None:
-            self.recv = self._recv_shared
-            self.send = self._send_shared
-        self._state = _LOST
-        self._at = self._give_up_at = now
-        if sleep is None:
-            sleep = time.sleep_ms if hasattr(time, "sleep_ms") else _sleep
-        tries = 1000
-        while self._state and tries:
-            sleep(1)
-            if self._take():
-                try:
-                    self._tend(clock())
-                finally:
-                    self._give()
-            tries -= 1
-        if self._state:
-            self._state = _CLOSED
-            v = self._regs[0x39]
-            raise OSError("no W5500: version register reads 0x%02x%s" % (
-                v, " (MISO stuck high?)" if v == 255 else " (MISO stuck low, or in reset?)"
-                if not v else " (SPI clock too fast?)" if v in (2, 8) else ""))
-        if irq is not None:
-            if hasattr(irq, "init"):
-                irq.init(irq.IN, irq.PULL_UP)
-            irq.irq(self._on_edge, irq.IRQ_FALLING)
+        self._strikes = 0               # repairs since the last check without any
+        self._reconfigure = False       # Sn_MR is to change
+        self._look_at = clock()
+        self._begin()
 
     # --- the port ---
 
@@ -146,7 +99,7 @@ class W5500:
             if not avail:
                 return 0
         if buf is not self._rx_buf:
-            self._rx_views = _views(buf)
+            self._rx_views = views(buf)
             self._rx_buf = buf
         spi = self._spi
         cs = self._cs
@@ -174,7 +127,7 @@ class W5500:
         rd = (rd + n) & 0xFFFF
         self._rd = rd
         self._avail = avail - n
-        point = self._point
+        point = self._point_rx
         point[3] = rd >> 8
         point[4] = rd & 255
         cs(0)
@@ -215,10 +168,9 @@ class W5500:
             self.count["tx_bad_size"] += 1
             return True
         else:
-            if buf is not self._tx_buf:
-                self._tx_views = _views(buf)
-                self._tx_buf = buf
-            data = self._tx_views[(n - 1) >> 6]
+            data = None
+            if buf is self._tx_buf or self._adopt(buf):
+                data = self._tx_views[(n - 1) >> 6]
         spi = self._spi
         cs = self._cs
         wr = self._wr
@@ -228,9 +180,63 @@ class W5500:
         head[2] = 0x14
         cs(0)
         spi.write(head)
-        spi.write(data)
+        if data is not None:
+            spi.write(data)
+        else:
+            self._write_pieces(buf, n)
         cs(1)
-        # While that went over the bus the last frame has most likely left.
+        return self._launch(n)
+
+    def sendv(self, pieces):
+        """As `send`, of the frame that `pieces` (a sequence of buffers) make up together."""
+        n = 0
+        for piece in pieces:
+            n += len(piece)
+        if n < 14 or n > _MAX:
+            self.count["tx_bad_size"] += 1
+            return True
+        if not self._linked:
+            self.count["tx_no_link"] += 1
+            return True
+        spi = self._spi
+        cs = self._cs
+        head = self._head
+        head[0] = self._wr >> 8
+        head[1] = self._wr & 255
+        head[2] = 0x14
+        cs(0)
+        spi.write(head)
+        for piece in pieces:
+            spi.write(piece)
+        if n < _MIN:
+            spi.write(_ZEROS)
+            n = _MIN
+        cs(1)
+        return self._launch(n)
+
+    def _adopt(self, buf):
+        """Make views of `buf` if it is the first, or comes twice running."""
+        if self._tx_buf is not None and self._tx_next is not buf:
+            self._tx_next = buf
+            return False
+        self._tx_views = views(buf)
+        self._tx_buf = buf
+        self._tx_next = None
+        return True
+
+    def _write_pieces(self, buf, n):
+        """`buf[0:n]` over the bus without a view of it; the end is padded with what was there."""
+        data = self._short
+        i = 0
+        while i < n:
+            k = n - i
+            copy(data, 0, buf, i, k if k < _MIN else _MIN)
+            self._spi.write(data)
+            i += _MIN
+
+    def _launch(self, n):
+        """Let the `n` bytes at TX_WR go, as one frame."""
+        # While they went over the bus the last frame has most likely left.
         if self._sending and not self._sent():
             if self._linked:
                 return False
@@ -239,7 +245,9 @@ class W5500:
         if self._command and not self._accepted():
             self.count["tx_lost"] += 1
             return True
-        wr = (wr + n) & 0xFFFF
+        spi = self._spi
+        cs = self._cs
+        wr = (self._wr + n) & 0xFFFF
         self._wr = wr
         point = self._point_tx
         point[3] = wr >> 8
@@ -255,85 +263,15 @@ class W5500:
         self.count["tx"] += 1
         return True
 
-    def link(self):
-        """Is there a link?  Asked of the chip every half second."""
-        now = self._clock()
-        if ticks_diff(now, self._at) >= 0 and self._take():
-            try:
-                self._tend(now)
-            finally:
-                self._give()
-        return self._linked
-
     def multicast(self, wanted):
         """Take frames to IPv4 groups, or not.  Frames that wait in the chip are lost."""
         mode = (self._mode & ~0x20) if wanted else (self._mode | 0x20)
         if self._mode & 0x80 and mode != self._mode:
             self._mode = mode
-            if self._state == _UP:
-                self._use(self._reopen)
-
-    @property
-    def pollable(self):
-        """What the interrupt pin offers to `select.poll()`, if anything."""
-        return getattr(self._irq, "pollable", None)
-
-    def close(self):
-        """Let go of the pins; the chip's socket is closed.  May be called again."""
-        if self._state == _CLOSED:
-            return
-        if self._irq is not None:
-            self._irq.irq(None)
-        if self._state == _UP:
-            self._use(self._shut)
-        self._state = _CLOSED
-        self._linked = False
-        self._avail = 0
-
-    deinit = close
-
-    # --- a shared bus ---
-
-    def _recv_shared(self, buf):
-        if not self._take():
-            return 0
-        try:
-            return W5500.recv(self, buf)
-        finally:
-            self._give()
-
-    def _send_shared(self, buf, n):
-        if not self._take():
-            return False
-        try:
-            return W5500.send(self, buf, n)
-        finally:
-            self._give()
-
-    def _use(self, what):
-        if self._take():
-            try:
-                what()
-            finally:
-                self._give()
-
-    def _take(self):
-        lock = self._lock
-        if lock is not None and not lock.acquire(False):
-            self.count["bus_busy"] += 1
-            return False
-        if self._spi_init is not None:
-            self._spi.init(**self._spi_init)
-        return True
-
-    def _give(self):
-        if self._lock is not None:
-            self._lock.release()
+            self._reconfigure = True
+            self._at = self._clock()
 
     # --- receive ---
-
-    def _on_edge(self, pin):
-        self._edge = True       # nothing else: this may be a hard interrupt
 
     def _look(self):
         """Bytes waiting in the chip, 0 too when the interrupt line says there are none."""
@@ -363,7 +301,7 @@ class W5500:
         tries = 8
         while tries:
             cs(0)
-            spi.write_readinto(self._ask, said)
+            spi.write_readinto(_ASK, said)
             cs(1)
             n = (said[3] << 8) | said[4]
             if not n:
@@ -388,20 +326,26 @@ class W5500:
 
     # --- waits, all bounded ---
 
-    def _accepted(self):
-        """Has the chip taken the last command?  If it never does, it is repaired."""
+    def _idle(self):
+        """Has the chip taken the last command?"""
         cs = self._cs
         spi = self._spi
-        said = self._said3
+        said = self._state_said
         tries = _POLLS
         while tries:
             cs(0)
-            spi.write_readinto(self._ask3, said)
+            spi.write_readinto(_ASK_STATE, said)
             cs(1)
             if not said[3]:
                 self._command = False
                 return True
             tries -= 1
+        return False
+
+    def _accepted(self):
+        """The same, and if it never does, it is repaired."""
+        if self._idle():
+            return True
         self._repair("command_timeout")
         return False
 
@@ -409,18 +353,18 @@ class W5500:
         """Has the last frame left?"""
         cs = self._cs
         spi = self._spi
-        said = self._said3
+        said = self._state_said
         tries = 1 if self._late else _POLLS
         while tries:
             cs(0)
-            spi.write_readinto(self._ask3, said)
+            spi.write_readinto(_ASK_STATE, said)
             cs(1)
             if said[5] != 0x42:
                 break
             if not said[3]:
                 self._command = False
             if said[4] & 0x18:
-                if said[4] & _TIMEOUT:
+                if said[4] & 0x08:
                     self.count["tx_timeout"] += 1
                 cs(0)
                 spi.write(_CLEAR_SENT)
@@ -431,7 +375,7 @@ class W5500:
         now = self._clock()
         if said[5] != 0x42:
             self._tend(now)
-            if self._state == _UP and self._sending:
+            if self._state == UP and self._sending:
                 self._repair("socket_lost")
         elif not self._late:
             self._late = True
@@ -440,7 +384,7 @@ class W5500:
         elif ticks_diff(now, self._late_at) >= 0:
             self._late = False
             self._tend(now)             # a lost link explains it
-            if self._state == _UP and self._linked and self._sending:
+            if self._state == UP and self._linked and self._sending:
                 self._read_socket()
                 regs = self._socket_regs
                 if regs[0x22] == regs[0x24] and regs[0x23] == regs[0x25]:
@@ -452,11 +396,8 @@ class W5500:
 
     # --- twice a second ---
 
-    def _tend(self, now):
-        """Link and health of a chip that is up; the next step of one that is not."""
-        if self._state:
-            self._step(now)
-            return
+    def _check(self, now):
+        """Link and health."""
         self._at = ticks_add(now, _TEND_MS)
         self._read_common()
         regs = self._regs
@@ -475,7 +416,7 @@ class W5500:
         regs = self._socket_regs
         self._read_socket()
         if (
-            regs[3] != 0x42 or regs[0] != self._mode or regs[0x1E] != 16 or regs[0x1F] != 16
+            regs[3] != 0x42 or regs[0x1E] != 16 or regs[0x1F] != 16
             or (regs[0x28] << 8) | regs[0x29] != self._rd
             or (regs[0x24] << 8) | regs[0x25] != self._wr
         ):
@@ -487,6 +428,8 @@ class W5500:
             if linked and self._sending and not regs[2] & 0x18:
                 self._reopen()
             self._linked = linked
+        if self._reconfigure:
+            self._reopen()
         if not self._trouble:
             self._strikes = 0
         self._trouble = False
@@ -531,28 +474,25 @@ class W5500:
 
     def _do(self, command):
         """A socket command; Sn_SR once the chip has taken it, -1 if it does not."""
-        cs = self._cs
-        said = self._said3
+        if self._command and not self._idle():
+            return -1
         self._write(command)
-        tries = _POLLS
-        while tries:
-            cs(0)
-            self._spi.write_readinto(self._ask3, said)
-            cs(1)
-            if not said[3]:
-                return said[5]
-            tries -= 1
-        return -1
+        self._command = True
+        return self._state_said[5] if self._idle() else -1
+
+    def _shut(self):
+        self._do(_CLOSE)
 
     def _reopen(self):
         """Close and open socket 0: what waited in the chip is lost.  Did it work?"""
         self.count["reopen"] += 1
         self._avail = 0
-        self._command = self._sending = self._late = False
+        self._sending = self._late = self._reconfigure = False
         if self._do(_CLOSE) != 0:
             return False
-        self._write(bytes((0, 0, 0x0C, self._mode)))
-        self._write(b"\x00\x02\x0c\xff")
+        self._open_mode[3] = self._mode
+        self._write(self._open_mode)
+        self._write(_CLEAR_ALL)
         if self._do(_OPEN) != 0x42:
             return False
         # "Initialised", but nobody promises to what.
@@ -574,116 +514,63 @@ class W5500:
             # Somebody set a PHY mode: back to what the pins say, which takes a reset pulse.
             self._write(b"\x00\x2e\x04\x38")
             self._write(b"\x00\x2e\x04\xb8")
-        # MR = no ping reply, GAR = SUBR = 0, SHAR, SIPR = 0 (no ARP reply), INTLEVEL = 0,
-        # IR cleared, IMR = 0
-        self._write(b"\x00\x00\x04\x10" + bytes(8) + self.mac + bytes(6) + b"\xff\x00")
-        n = 7
-        while n:
-            self._write(bytes((0, 0x1E, (1 + 4 * n) << 3 | 4, 0, 0)))
-            n -= 1
-        self._write(b"\x00\x1e\x0c\x10\x10")
-        self._write(b"\x00\x2c\x0c\x04")      # S0_IMR: RECV
-        self._write(b"\x00\x18\x04\x01")      # SIMR: socket 0
+        for data in self._program:
+            self._write(data)
+        self._at = self._clock()        # the link may not be what it was
         return self._reopen()
 
     def _wires(self):
         """Do patterns written to SHAR read back?"""
-        out = bytearray(b"\x00\x09\x04\x00\x00\x00\x00\x00\x00")
-        ask = b"\x00\x09\x00"
-        got = bytearray(6)
-        for k in range(8):
-            for i in range(6):
-                out[3 + i] = (0x55, 0xAA, 0x00, 0xFF, 0x0F, 0x80, 0x01, 0xC3)[(k + i) & 7]
-            self._write(out)
-            self._read(ask, got)
-            if got != out[3:]:
-                self.count["spi_errors"] += 1
-                return False
+        said = self._said
+        for data in _PATTERNS:
+            self._write(data)
+            cs = self._cs
+            cs(0)
+            self._spi.write_readinto(_ASK_SHAR, said)
+            cs(1)
+            i = 3
+            while i < 9:
+                if said[i] != data[i]:
+                    self.count["spi_errors"] += 1
+                    return False
+                i += 1
         return True
 
-    def _begin_reset(self, now):
-        """Reset the chip; `_step` goes on from there."""
-        self.count["reset"] += 1
-        if self._linked:
-            self._linked = False
-            self.count["link_down"] += 1
+    def _forget(self):
+        """The chip is about to be reset."""
         self._avail = 0
         self._command = self._sending = self._late = False
-        self._give_up_at = ticks_add(now, _GIVE_UP_MS)
-        if self._reset is not None:
-            self._reset(0)
-            self._state = _PULSE
-            self._at = ticks_add(now, 2)
-        else:
-            self._write(_SOFT_RESET)
-            self._state = _WAKING
-            self._at = ticks_add(now, _PLL_MS)
 
-    def _step(self, now):
-        """The next step towards a chip that is up."""
-        if ticks_diff(now, self._at) < 0 or self._state == _CLOSED:
-            return
-        if self._state == _LOST:
-            self._begin_reset(now)
-        elif self._state == _PULSE:
-            self._reset(1)
-            self._state = _WAKING
-            self._at = ticks_add(now, _PLL_MS)
-        else:
-            self._read_common()
-            regs = self._regs
-            if regs[0x39] == 4 and not regs[0] and regs[0x19] == 7 and self._set_up():
-                self._state = _UP
-                self._trouble = True
-                self._at = now
-                self._tend(now)
-            elif ticks_diff(now, self._give_up_at) < 0:
-                self._at = ticks_add(now, 10)
-            else:
-                self.count["absent"] += 1
-                self._state = _LOST
-                self._at = ticks_add(now, _RETRY_MS)
+    def _soft_reset(self):
+        self._write(_SOFT_RESET)
 
-    def _shut(self):
-        self._do(_CLOSE)
+    def _awake(self):
+        """Has the chip finished its reset?"""
+        self._read_common()
+        regs = self._regs
+        return regs[0x39] == 4 and not regs[0] and regs[0x19] == 7
+
+    def _complaint(self):
+        v = self._regs[0x39]
+        return "no W5500: version register reads 0x%02x%s" % (
+            v,
+            " (MISO stuck high?)" if v == 255
+            else " (MISO stuck low, or held in reset?)" if not v
+            else ", but other registers come out wrong (SPI clock too fast?)" if v == 4
+            else " (SPI clock too fast?)",
+        )
 
 
-def _views(buf):
-    """Views of `buf[0:64]`, `buf[0:128]`, ... and all of it: made once, since slicing allocates."""
-    view = memoryview(buf)
-    n = len(buf)
-    return [view[:min(end, n)] for end in range(64, n + 64, 64)]
-
-
-def _output(pin):
-    if hasattr(pin, "init"):
-        pin.init(pin.OUT, value=1)
-    else:
-        pin(1)
-
-
-def _sleep(ms):
-    time.sleep(ms / 1000)
-
-
-def _mac(mac):
-    """`mac` as 6 bytes; without one a stable locally administered address for this board."""
-    if mac is None:
-        try:
-            from machine import unique_id
-        except ImportError:
-            raise ValueError("no machine.unique_id() to make a MAC address from: give mac=")
-        tail = bytearray(6)
-        k = 0
-        for v in unique_id():
-            i = 1 + k % 5
-            tail[i] = (tail[i] * 31 + v + k) & 255
-            k += 1
-        tail[0] = 0x02
-        return bytes(tail)
-    if isinstance(mac, str):
-        mac = bytes(int(part, 16) for part in mac.replace("-", ":").split(":"))
-    mac = bytes(mac)
-    if len(mac) != 6 or mac[0] & 1 or mac == bytes(6):
-        raise ValueError("not a unicast MAC address: %r" % (mac,))
-    return mac
+def _program(mac):
+    """What `_set_up` writes, made once: a repair must not need the heap."""
+    out = [
+        # MR = no ping reply, GAR = SUBR = 0, SHAR, SIPR = 0 (no ARP reply), INTLEVEL = 0,
+        # IR cleared, IMR = 0
+        b"\x00\x00\x04\x10" + bytes(8) + mac + bytes(6) + b"\xff\x00",
+    ]
+    for n in range(1, 8):
+        out.append(bytes((0, 0x1E, (1 + 4 * n) << 3 | 4, 0, 0)))    # no memory for sockets 1 to 7
+    out.append(b"\x00\x1e\x0c\x10\x10")     # all of it for socket 0
+    out.append(b"\x00\x2c\x0c\x04")         # S0_IMR: RECV
+    out.append(b"\x00\x18\x04\x01")         # SIMR: socket 0
+    return out

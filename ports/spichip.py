@@ -1,0 +1,252 @@
+"""What the drivers of SPI Ethernet chips share: pins, the shared bus, MAC address, buffer views."""
+import time
+
+from spinet.prim import ticks_add, ticks_diff, ticks_ms
+
+_RETRY_MS = 1000        # between attempts to bring up a chip that does not answer
+_GIVE_UP_MS = 600       # a chip that does not answer this long after a reset is not there
+_START_MS = 20          # from reset to first access
+_PULSE_MS = 2           # of reset
+
+# What `_state` says.
+UP = 0
+_PULSE = 1              # reset is being held
+_WAKING = 2             # the chip starts
+_LOST = 3               # it did not answer; try again at `_at`
+_CLOSED = 4
+
+
+class SpiPort:
+    """Base of a port whose chip hangs on a `machine.SPI`, or on anything with its calls.
+
+    spi, cs       bus, and the pin that selects the chip (`Pin(n)` will do: it is set up here)
+    irq, reset    pins, or None; the interrupt line is active low
+    mac           6 bytes or text; None: made from `machine.unique_id()`, the same at each start
+    lock          guards a shared bus: `acquire(blocking)` and `release()`, as `_thread` has them
+    spi_init      dict for `spi.init(**spi_init)` before each use of a shared bus
+    clock         milliseconds modulo 2**30
+    sleep         passes some of them; used by the constructor alone
+
+    Bringing the chip up takes steps, so that a chip that was lost can come back while everything
+    else goes on: `_tend(now)`, called when `_at` is due, does the next step until `_state` is UP,
+    and what the chip needs regularly from then on.  A driver gives `recv`, `send`, `sendv`,
+    `_check(now)` (link and health, when `_at` is due; sets `_at` and `_linked`), `_set_up()`
+    (program all registers; did it work?), `_awake()` (has the reset ended?), `_soft_reset()`,
+    `_forget()` (drop what is known of the chip's state), `_shut()`, `_complaint()`, and a `count`
+    that has the keys used here.
+
+    `recv` and `send` of the subclass are wrapped only where the bus is shared.  While somebody
+    else holds the lock nothing is received and `send` says False, which `count["bus_busy"]` counts.
+    """
+
+    medium = "ethernet"
+    mtu = 1500
+    pads = True
+
+    def __init__(self, spi, cs, irq=None, reset=None, mac=None, lock=None, spi_init=None,
+                 clock=ticks_ms, sleep=None):
+        self.mac = mac_address(mac)
+        self._spi = spi
+        self._cs = cs
+        self._irq = irq
+        self._reset = reset
+        self._lock = lock
+        self._spi_init = spi_init
+        self._clock = clock
+        self._sleep = sleep or getattr(time, "sleep_ms", _sleep_ms)
+        self._edge = True       # the interrupt line fell since the driver last looked
+        self._linked = False
+        self._state = _LOST
+        self._at = self._give_up_at = clock()
+        _output(cs)
+        if reset is not None:
+            _output(reset)
+        if lock is not None or spi_init is not None:
+            self.recv = self._recv_shared
+            self.send = self._send_shared
+            self.sendv = self._sendv_shared
+
+    def link(self):
+        """Is there a link?  The chip is asked twice a second."""
+        now = self._clock()
+        if ticks_diff(now, self._at) >= 0 and self._take():
+            try:
+                self._tend(now)
+            finally:
+                self._give()
+        return self._linked
+
+    def close(self):
+        """Silence the chip and let go of the pins.  May be called again."""
+        if self._state == _CLOSED:
+            return
+        if self._irq is not None:
+            self._irq.irq(None)
+        if self._state == UP and self._take():
+            try:
+                self._shut()
+            finally:
+                self._give()
+        self._forget()
+        self._state = _CLOSED
+        self._linked = False
+
+    deinit = close
+
+    @property
+    def pollable(self):
+        """What the interrupt pin offers to `select.poll()`, if anything."""
+        return getattr(self._irq, "pollable", None)
+
+    # --- coming up ---
+
+    def _begin(self):
+        """Bring the chip up or raise OSError; then listen to its interrupt."""
+        tries = 1000
+        while self._state and tries:
+            self._sleep(1)
+            if self._take():
+                try:
+                    self._tend(self._clock())
+                finally:
+                    self._give()
+            tries -= 1
+        if self._state:
+            self._state = _CLOSED
+            raise OSError(self._complaint())
+        irq = self._irq
+        if irq is not None:
+            if hasattr(irq, "init"):
+                irq.init(irq.IN, irq.PULL_UP)
+            irq.irq(self._on_edge, irq.IRQ_FALLING)
+
+    def _begin_reset(self, now):
+        """Reset the chip; `_tend` goes on from there."""
+        self.count["reset"] += 1
+        self._forget()
+        if self._linked:
+            self._linked = False
+            self.count["link_down"] += 1
+        self._give_up_at = ticks_add(now, _GIVE_UP_MS)
+        if self._reset is not None:
+            self._reset(0)
+            self._state = _PULSE
+            self._at = ticks_add(now, _PULSE_MS)
+        else:
+            self._soft_reset()
+            self._state = _WAKING
+            self._at = ticks_add(now, _START_MS)
+
+    def _tend(self, now):
+        """What is due for a chip that is up; the next step of one that is not."""
+        state = self._state
+        if state == UP:
+            self._check(now)
+        elif ticks_diff(now, self._at) < 0 or state == _CLOSED:
+            pass
+        elif state == _LOST:
+            self._begin_reset(now)
+        elif state == _PULSE:
+            self._reset(1)
+            self._state = _WAKING
+            self._at = ticks_add(now, _START_MS)
+        elif self._awake() and self._set_up():
+            self._state = UP
+            self._check(now)
+        elif ticks_diff(now, self._give_up_at) < 0:
+            self._at = ticks_add(now, 10)
+        else:
+            self.count["absent"] += 1
+            self._state = _LOST
+            self._at = ticks_add(now, _RETRY_MS)
+
+    def _on_edge(self, pin):
+        self._edge = True       # nothing else: no SPI in what may be a hard interrupt
+
+    # --- shared bus ---
+
+    def _take(self):
+        """Get the bus; False if somebody else has it."""
+        lock = self._lock
+        if lock is not None and not lock.acquire(False):
+            self.count["bus_busy"] += 1
+            return False
+        if self._spi_init is not None:
+            self._spi.init(**self._spi_init)
+        return True
+
+    def _give(self):
+        if self._lock is not None:
+            self._lock.release()
+
+    def _recv_shared(self, buf):
+        if not self._take():
+            return 0
+        try:
+            return self.__class__.recv(self, buf)
+        finally:
+            self._give()
+
+    def _send_shared(self, buf, n):
+        if not self._take():
+            return False
+        try:
+            return self.__class__.send(self, buf, n)
+        finally:
+            self._give()
+
+    def _sendv_shared(self, pieces):
+        if not self._take():
+            return False
+        try:
+            return self.__class__.sendv(self, pieces)
+        finally:
+            self._give()
+
+
+def views(buf):
+    """Views of `buf[0:64]`, `buf[0:128]`, ... and all of it.
+
+    Slicing allocates, so drivers make these once per buffer; the view for the first `n` bytes is
+    number `(n - 1) >> 6`, up to 63 bytes longer than needed.
+    """
+    view = memoryview(buf)
+    n = len(buf)
+    return [view[:min(end, n)] for end in range(64, n + 64, 64)]
+
+
+def mac_address(mac):
+    """`mac`, bytes or text, as 6 bytes; None: a locally administered one from the board's id.
+
+    ValueError unless it is the address of one station.
+    """
+    if mac is None:
+        try:
+            from machine import unique_id
+        except ImportError:
+            raise ValueError("no machine.unique_id() to make a MAC address from: give mac=")
+        made = bytearray(6)
+        k = 0
+        for v in unique_id():
+            i = 1 + k % 5
+            made[i] = (made[i] * 31 + v + k) & 255
+            k += 1
+        made[0] = 0x02
+        return bytes(made)
+    if isinstance(mac, str):
+        mac = [int(part, 16) for part in mac.replace("-", ":").split(":")]
+    mac = bytes(mac)
+    if len(mac) != 6 or mac[0] & 1 or mac == bytes(6):
+        raise ValueError("not the MAC address of a station: %r" % (mac,))
+    return mac
+
+
+def _output(pin):
+    if hasattr(pin, "init"):
+        pin.init(pin.OUT, value=1)
+    else:
+        pin(1)
+
+
+def _sleep_ms(ms):
+    time.sleep(ms / 1000)
