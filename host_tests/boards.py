@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+
 from board import launch
 from gateway import Forward, Gateway
 from spinet.ports.datagram import Datagram
@@ -28,7 +29,7 @@ def need_runtime(runtime):
 
 
 class Lab:
-    """A virtual board behind a gateway, in a `with`: `port(7)` is where its port 7 is on the host."""
+    """A virtual board behind a gateway, in a `with`; `port(7)` is where the host has its port 7."""
 
     def __init__(self, flash, runtime, settings=None, program=None, forwards=SERVICES):
         self.lines = []
@@ -108,7 +109,7 @@ class Lab:
 
 
 class HostServer:
-    """A TCP server of the host on a free port of 127.0.0.1, in a `with`; `serve(sock)` in a thread each."""
+    """A TCP server on a free port of 127.0.0.1, in a `with`; a thread per client: `serve(sock)`."""
 
     def __init__(self, serve):
         self.serve = serve

@@ -22,19 +22,16 @@ import errno
 import selectors
 import signal
 import socket
-import struct
 import time
 
+from relay import RESET, Relay
 from spinet import Stack, addr
-from spinet.errors import EINPROGRESS
 
-BUFFER = 65536              # bytes held per direction of a TCP connection
 UDP_FLOWS = 256             # at most; the one used longest ago makes room
 UDP_IDLE_S = 60
-_RESET = struct.pack("ii", 1, 0)
 
 Forward = collections.namedtuple("Forward", "protocol host_port board_address board_port")
-Forward.__doc__ = "A port of the host (0: any free one) that leads to a port of the board; protocol tcp or udp."
+Forward.__doc__ = "A port of the host (0: a free one) that leads to the board's; tcp or udp."
 
 
 def parse_forward(text, board="10.0.2.15"):
@@ -48,172 +45,13 @@ def parse_forward(text, board="10.0.2.15"):
     return Forward(parts[0], int(parts[1]), parts[2], int(parts[3]))
 
 
-class Pipe:
-    """One direction of a connection: a buffer that is filled only when it is empty."""
-
-    def __init__(self, read, write, shut):
-        self.read = read            # into a view: count, 0 at the end, -1 when nothing is there
-        self.write = write          # from a view: count, 0 when nothing fits
-        self.shut = shut            # end of stream to the sink
-        self.view = memoryview(bytearray(BUFFER))
-        self.start = 0
-        self.end = 0
-        self.ended = False          # the source is at its end
-        self.done = False           # and the sink knows
-        self.carried = 0
-
-    def move(self):
-        """Carry what can be carried now; True if anything was.  Passes on any OSError."""
-        moved = False
-        while not self.done:
-            if self.start < self.end:
-                n = self.write(self.view[self.start:self.end])
-                if not n:
-                    return moved
-                self.start += n
-                self.carried += n
-            elif self.ended:
-                self.shut()
-                self.done = True
-            else:
-                n = self.read(self.view)
-                if n < 0:
-                    return moved
-                self.start = 0
-                self.end = n
-                self.ended = n == 0
-            moved = True
-        return moved
-
-    def wants_input(self):
-        """True when the source should be watched for input."""
-        return self.start == self.end and not self.ended
-
-
-class Relay:
-    """One TCP connection: a kernel socket (`outer`) and one of our stack (`inner`), joined.
-
-    One of the two is still connecting at first: `connecting` is "outer" or
-    "inner", then None.
-    """
-
-    def __init__(self, gateway, outer, inner, connecting):
-        self.gateway = gateway
-        self.outer = outer
-        self.inner = inner
-        self.connecting = connecting
-        self.outcome = False                # connecting the kernel socket has one
-        self.inward = Pipe(self.read_outer, self.write_inner, inner.shutdown)
-        self.outward = Pipe(self.read_inner, self.write_outer, self.shut_outer)
-        self.watched = 0
-        self.closed = False
-        self.watch()
-
-    def read_outer(self, view):
-        try:
-            return self.outer.recv_into(view)
-        except BlockingIOError:
-            return -1
-
-    def write_outer(self, view):
-        try:
-            return self.outer.send(view)
-        except BlockingIOError:
-            return 0
-
-    def shut_outer(self):
-        try:
-            self.outer.shutdown(socket.SHUT_WR)
-        except OSError as error:
-            if error.errno != errno.ENOTCONN:       # the peer has gone already
-                raise
-
-    def read_inner(self, view):
-        return self.inner.recv_into(view, 0, len(view))
-
-    def write_inner(self, view):
-        return self.inner.send(view, 0, len(view))
-
-    def ready(self, _):
-        """The kernel socket can do what it was watched for."""
-        self.outcome = True
-        self.move()
-
-    def move(self):
-        """Carry what can be carried now; True if anything was.  Closes itself at the end."""
-        if self.closed:
-            return False
-        moved = False
-        try:
-            if self.connecting and not self.connected():
-                return False
-            moved = self.inward.move()
-            moved = self.outward.move() or moved
-        except OSError:
-            self.gateway.count["refused" if self.connecting else "reset"] += 1
-            self.abort()
-            return True
-        if self.inward.done and self.outward.done:
-            self.close()
-        else:
-            self.watch()
-        return moved
-
-    def connected(self):
-        """True once the side that is connecting is connected.  OSError if it will not be."""
-        if self.connecting == "outer":
-            ready = self.outcome
-            failed = ready and self.outer.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        else:
-            failed = self.inner.connect_error()
-            ready = failed != EINPROGRESS
-        if ready and failed:
-            raise OSError(failed, "cannot connect")
-        if ready:
-            self.connecting = None
-        return ready
-
-    def watch(self):
-        """Watch the kernel socket for exactly what can be done with it."""
-        if self.connecting:
-            events = selectors.EVENT_WRITE if self.connecting == "outer" else 0
-        else:
-            events = selectors.EVENT_READ if self.inward.wants_input() else 0
-            if self.outward.start < self.outward.end:
-                events |= selectors.EVENT_WRITE
-        if events != self.watched:
-            self.gateway.watch(self.outer, self.watched, events, self.ready)
-            self.watched = events
-
-    def abort(self):
-        """Reset both sides: one of them did not end well."""
-        try:
-            self.outer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        except OSError:
-            pass
-        self.inner.abort()
-        self.close()
-
-    def close(self):
-        """Close both sides."""
-        if self.closed:
-            return
-        self.closed = True
-        self.gateway.watch(self.outer, self.watched, 0, None)
-        self.outer.close()
-        self.inner.close()
-        self.gateway.count["bytes_in"] += self.inward.carried
-        self.gateway.count["bytes_out"] += self.outward.carried
-        self.gateway.relays.discard(self)
-
-
 class Flow:
     """UDP between one port of the board and one address outside, over a kernel socket."""
 
     def __init__(self, key, sock, peer=None):
         self.key = key              # (board address, board port, outside address, outside port)
         self.sock = sock
-        self.peer = peer            # who on the host began it; None: the board did, `sock` is its own
+        self.peer = peer            # who on the host began it; None: the board did
         self.used = 0.0
 
     def send(self, data):
@@ -227,8 +65,8 @@ class Flow:
 class Gateway:
     """The gateway on `port`, with the given address and forwards; see the module's text.
 
-    `forwards` are opened at once: OSError (EADDRINUSE) if a port is taken.  What
-    became of host port 0 is in `opened`, a list of Forward.  `count` counts.
+    `forwards` are opened at once: OSError (EADDRINUSE) if a port is taken.  `opened`
+    is a list of Forward in which host port 0 is the real one.  `count` counts.
     """
 
     def __init__(self, port, address="10.0.2.2/24", forwards=(), bind="127.0.0.1"):
@@ -390,7 +228,7 @@ class Gateway:
                 addr.parse(forward.board_address), forward.board_port)
         except OSError:
             self.count["refused"] += 1
-            outer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            outer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             outer.close()
             return
         self.relays.add(Relay(self, outer, inner, "inner"))
@@ -519,17 +357,19 @@ def main():
     from spinet.ports.datagram import Datagram
 
     parser = argparse.ArgumentParser(description="A network for a virtual board, without root.")
-    parser.add_argument("--listen", type=endpoint, default=("127.0.0.1", 5501), metavar="HOST:PORT",
-                        help="our end of the link (default 127.0.0.1:5501)")
-    parser.add_argument("--peer", type=endpoint, default=("127.0.0.1", 5500), metavar="HOST:PORT",
-                        help="the board's end (default 127.0.0.1:5500)")
-    parser.add_argument("--address", default="10.0.2.2/24", help="the gateway's own (default 10.0.2.2/24)")
-    parser.add_argument("--forward", action="append", type=parse_forward, default=[],
-                        metavar="tcp|udp:HOSTPORT:[BOARD:]PORT", help="lead a port of this host to the board")
-    parser.add_argument("--bind", default="127.0.0.1", help="host address of the forwards (default 127.0.0.1)")
-    parser.add_argument("--pcap", metavar="FILE", help="record every frame")
+    add = parser.add_argument
+    add("--listen", type=endpoint, default=("127.0.0.1", 5501), metavar="HOST:PORT",
+        help="our end of the link (default 127.0.0.1:5501)")
+    add("--peer", type=endpoint, default=("127.0.0.1", 5500), metavar="HOST:PORT",
+        help="the board's end (default 127.0.0.1:5500)")
+    add("--address", default="10.0.2.2/24", help="the gateway's own (default 10.0.2.2/24)")
+    add("--forward", action="append", type=parse_forward, default=[],
+        metavar="tcp|udp:HOSTPORT:[BOARD:]PORT", help="lead a port of this host to the board")
+    add("--bind", default="127.0.0.1", help="host address of forwards (default 127.0.0.1)")
+    add("--pcap", metavar="FILE", help="record every frame")
     args = parser.parse_args()
-    gateway = Gateway(Datagram(local=args.listen, remote=args.peer), args.address, args.forward, args.bind)
+    link = Datagram(local=args.listen, remote=args.peer)
+    gateway = Gateway(link, args.address, args.forward, args.bind)
     if args.pcap:
         gateway.stack.capture(gateway.ip, open(args.pcap, "wb"))
     signal.signal(signal.SIGTERM, lambda *_: gateway.stop())

@@ -40,6 +40,8 @@ class Failed(Exception):
 class GatewayNetwork:
     """The board behind the gateway, its ports forwarded from 127.0.0.1."""
 
+    name = "gateway"
+
     def __init__(self, link, port, exact):
         board_port, our_port = link
         self.gateway = self.open(our_port, board_port, port, exact)
@@ -71,8 +73,8 @@ class GatewayNetwork:
             except OSError as error:
                 reason = error
         if exact:
-            raise Failed("port %d of 127.0.0.1 cannot be used (%s); choose another: make run PORT=%d"
-                         % (port, reason.strerror, port + 1))
+            raise Failed("port %d of 127.0.0.1 cannot be used (%s); choose another: "
+                         "make run PORT=%d" % (port, reason.strerror, port + 1))
         raise Failed("no free port from %d to %d: %s" % (port, port + 19, reason.strerror))
 
     def summary(self):
@@ -88,7 +90,9 @@ class GatewayNetwork:
 
 
 class TapNetwork:
-    """The board on a TAP device: a thread carries frames between the device and the board's link."""
+    """The board on a TAP device: threads carry frames between it and the board's link."""
+
+    name = "bridge"
 
     def __init__(self, link, name):
         from spinet.ports.tap import Tap
@@ -100,8 +104,9 @@ class TapNetwork:
             self.tap = Tap(name)
         except OSError as error:
             raise Failed("cannot open TAP device %s: %s (it needs root)" % (name, error)) from None
-        subprocess.run(["ip", "address", "replace", launch.GATEWAY + "/24", "dev", name], check=True)
-        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        for command in (["address", "replace", launch.GATEWAY + "/24", "dev", name],
+                        ["link", "set", name, "up"]):
+            subprocess.run(["ip"] + command, check=True)
         self.link = Datagram(local=("127.0.0.1", our_port), remote=("127.0.0.1", board_port))
         self.url = "http://%s/" % BOARD
         self.hints = [
@@ -234,13 +239,14 @@ class Run:
             ("frames", "%(rx)d in, %(tx)d out" % status["counters"]["eth0"]),
             ("sockets", "%d" % len(status["sockets"])),
             ("heap free", "%d KiB" % (heap // 1024) if heap is not None else "-"),
-            ("gateway" if isinstance(self.network, GatewayNetwork) else "bridge", self.network.summary()),
+            (self.network.name, self.network.summary()),
         ]
 
     def banner(self):
         """What to try, as lines of text."""
-        yield "A virtual board is up: %s on %s, through a W5500 model, at %s" % (
-            "firmware/main.py", {"cpython": "CPython", "micropython": "MicroPython"}[self.runtime], BOARD)
+        runtime = {"cpython": "CPython", "micropython": "MicroPython"}[self.runtime]
+        yield ("A virtual board is up: firmware/main.py on %s, through a W5500 model, at %s"
+               % (runtime, BOARD))
         yield ""
         for what, how in self.network.hints:
             yield "  %-24s %s" % (what, how)
@@ -267,9 +273,10 @@ class Run:
             table = Table.grid(padding=(0, 3))
             for name, value in facts:
                 table.add_row("[dim]%s[/]" % name, value)
-            return Panel(table, title="the board", title_align="left", expand=False, border_style="cyan")
+            return Panel(table, title="the board", title_align="left", expand=False,
+                         border_style="cyan")
 
-        with Live(panel(self.facts(self.status())), console=self.console, refresh_per_second=4) as live:
+        with Live(panel(self.facts(self.status())), console=self.console) as live:
             while not self.stop.wait(1):
                 self.check()
                 live.update(panel(self.facts(self.status())))
@@ -299,16 +306,18 @@ def main():
     parser = argparse.ArgumentParser(description="Run a virtual spinet board on this machine.")
     port = os.environ.get("PORT") or None
     parser.add_argument("--port", type=int, default=port,
-                        help="port of the page on 127.0.0.1 (default %d or the next free)" % DEFAULT_PORT)
+                        help="of the page on 127.0.0.1 (default %d or the next free)"
+                        % DEFAULT_PORT)
     parser.add_argument("--runtime", choices=("micropython", "cpython"),
                         default=os.environ.get("RUNTIME") or "micropython")
     parser.add_argument("--tap", default=os.environ.get("TAP") or None, metavar="NAME",
-                        help="put the board on this TAP device (root) instead of behind the gateway")
+                        help="put the board on this TAP device (root), not behind the gateway")
     parser.add_argument("--flash", default=str(REPO / "build/board"), metavar="DIR",
                         help="directory that is the board's flash (default build/board)")
     args = parser.parse_args()
     try:
-        run = Run(args.port or DEFAULT_PORT, args.port is not None, args.runtime, args.tap, args.flash)
+        run = Run(args.port or DEFAULT_PORT, args.port is not None, args.runtime, args.tap,
+                  args.flash)
     except (Failed, FileNotFoundError) as failure:
         print("make run: %s" % failure, file=sys.stderr)
         return 1

@@ -2,6 +2,7 @@
 import time
 
 import machine
+
 import spinet
 from app import http, status
 from app import services as small

@@ -1,4 +1,4 @@
-"""Settings: defaults for a Pico with a W5500 (wired as the W5500-EVB-Pico), overlaid by netcfg.json.
+"""Settings: defaults for a Pico with a W5500, wired as the W5500-EVB-Pico; netcfg.json over them.
 
 A missing file means defaults; a broken one, or a key of the wrong kind, is
 reported in words and the defaults stand, so that a board always comes up.

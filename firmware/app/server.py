@@ -109,7 +109,7 @@ class Server:
         return True
 
     def free_slot(self):
-        """A slot to use next: a free one, a new one, or the idle one that moved data longest ago."""
+        """The slot to use next: a free one, a new one, or the one that is idle the longest."""
         best = None
         for slot in self.slots:
             if slot.sock is None:

@@ -46,8 +46,9 @@ def pieces(nic, settings, running, uptime):
     """The document, piece by piece: a table's row or a layer's counters at a time."""
     stack = nic.stack
     address, mask, gateway, _ = nic.ifconfig()
+    name = json.dumps(nic.config("hostname"))
     yield '{"name":%s,"runtime":%s,"version":"%s","uptime_s":%d,"interface":' % (
-        json.dumps(nic.config("hostname")), json.dumps(runtime()), spinet.__version__, uptime.read())
+        name, json.dumps(runtime()), spinet.__version__, uptime.read())
     yield json.dumps({
         "address": "%s/%d" % (address, prefixlen(parse(mask))),
         "gateway": "" if gateway == "0.0.0.0" else gateway,

@@ -8,6 +8,7 @@ import shutil
 import socket
 
 import pytest
+
 from boards import Lab, need_runtime
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")

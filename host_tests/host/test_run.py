@@ -12,6 +12,7 @@ import time
 import urllib.request
 
 import pytest
+
 from board.launch import REPO
 from boards import RUNTIMES, need_runtime
 
@@ -172,5 +173,6 @@ def test_tap_puts_the_board_on_a_real_interface(start):
     run.wait_for("http://10.0.2.15/")
     with urllib.request.urlopen("http://10.0.2.15/status.json", timeout=10) as answer:
         assert json.load(answer)["interface"]["address"] == "10.0.2.15/24"
-    assert subprocess.run(["ping", "-c1", "-W3", "10.0.2.15"], stdout=subprocess.DEVNULL).returncode == 0
+    ping = subprocess.run(["ping", "-c1", "-W3", "10.0.2.15"], capture_output=True)
+    assert ping.returncode == 0, ping.stdout
     assert run.end() == 0

@@ -48,4 +48,4 @@ def run(path):
     exec(compile(source, path, "exec"), {"__name__": "__main__", "__file__": path})
 
 
-start(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else "main.py")
+start(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), (sys.argv + ["main.py"])[4])

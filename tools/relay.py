@@ -1,0 +1,172 @@
+"""Carrying a TCP connection over from a kernel socket to one of our stack's connections.
+
+Nothing here waits: `Relay.move` carries what can be carried now, both ways.
+"""
+import errno
+import selectors
+import socket
+import struct
+
+from spinet.errors import EINPROGRESS
+
+BUFFER = 65536              # bytes held per direction of a connection
+RESET = struct.pack("ii", 1, 0)     # SO_LINGER of a socket whose close is to reset
+
+
+class Pipe:
+    """One direction of a connection: a buffer that is filled only when it is empty."""
+
+    def __init__(self, read, write, shut):
+        self.read = read            # into a view: count, 0 at the end, -1 when nothing is there
+        self.write = write          # from a view: count, 0 when nothing fits
+        self.shut = shut            # end of stream to the sink
+        self.view = memoryview(bytearray(BUFFER))
+        self.start = 0
+        self.end = 0
+        self.ended = False          # the source is at its end
+        self.done = False           # and the sink knows
+        self.carried = 0
+
+    def move(self):
+        """Carry what can be carried now; True if anything was.  Passes on any OSError."""
+        moved = False
+        while not self.done:
+            if self.start < self.end:
+                n = self.write(self.view[self.start:self.end])
+                if not n:
+                    return moved
+                self.start += n
+                self.carried += n
+            elif self.ended:
+                self.shut()
+                self.done = True
+            else:
+                n = self.read(self.view)
+                if n < 0:
+                    return moved
+                self.start = 0
+                self.end = n
+                self.ended = n == 0
+            moved = True
+        return moved
+
+    def wants_input(self):
+        """True when the source should be watched for input."""
+        return self.start == self.end and not self.ended
+
+
+class Relay:
+    """One TCP connection: a kernel socket (`outer`) and one of our stack (`inner`), joined.
+
+    One of the two is still connecting at first: `connecting` is "outer" or
+    "inner", then None.
+    """
+
+    def __init__(self, gateway, outer, inner, connecting):
+        self.gateway = gateway
+        self.outer = outer
+        self.inner = inner
+        self.connecting = connecting
+        self.outcome = False                # connecting the kernel socket has one
+        self.inward = Pipe(self.read_outer, self.write_inner, inner.shutdown)
+        self.outward = Pipe(self.read_inner, self.write_outer, self.shut_outer)
+        self.watched = 0
+        self.closed = False
+        self.watch()
+
+    def read_outer(self, view):
+        try:
+            return self.outer.recv_into(view)
+        except BlockingIOError:
+            return -1
+
+    def write_outer(self, view):
+        try:
+            return self.outer.send(view)
+        except BlockingIOError:
+            return 0
+
+    def shut_outer(self):
+        try:
+            self.outer.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:       # the peer has gone already
+                raise
+
+    def read_inner(self, view):
+        return self.inner.recv_into(view, 0, len(view))
+
+    def write_inner(self, view):
+        return self.inner.send(view, 0, len(view))
+
+    def ready(self, _):
+        """The kernel socket can do what it was watched for."""
+        self.outcome = True
+        self.move()
+
+    def move(self):
+        """Carry what can be carried now; True if anything was.  Closes itself at the end."""
+        if self.closed:
+            return False
+        moved = False
+        try:
+            if self.connecting and not self.connected():
+                return False
+            moved = self.inward.move()
+            moved = self.outward.move() or moved
+        except OSError:
+            self.gateway.count["refused" if self.connecting else "reset"] += 1
+            self.abort()
+            return True
+        if self.inward.done and self.outward.done:
+            self.close()
+        else:
+            self.watch()
+        return moved
+
+    def connected(self):
+        """True once the side that is connecting is connected.  OSError if it will not be."""
+        if self.connecting == "outer":
+            ready = self.outcome
+            failed = ready and self.outer.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        else:
+            failed = self.inner.connect_error()
+            ready = failed != EINPROGRESS
+        if ready and failed:
+            raise OSError(failed, "cannot connect")
+        if ready:
+            self.connecting = None
+        return ready
+
+    def watch(self):
+        """Watch the kernel socket for exactly what can be done with it."""
+        if self.connecting:
+            events = selectors.EVENT_WRITE if self.connecting == "outer" else 0
+        else:
+            events = selectors.EVENT_READ if self.inward.wants_input() else 0
+            if self.outward.start < self.outward.end:
+                events |= selectors.EVENT_WRITE
+        if events != self.watched:
+            self.gateway.watch(self.outer, self.watched, events, self.ready)
+            self.watched = events
+
+    def abort(self):
+        """Reset both sides: one of them did not end well."""
+        try:
+            self.outer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        except OSError:
+            pass
+        self.inner.abort()
+        self.close()
+
+    def close(self):
+        """Close both sides."""
+        if self.closed:
+            return
+        self.closed = True
+        self.gateway.watch(self.outer, self.watched, 0, None)
+        self.outer.close()
+        self.inner.close()
+        self.gateway.count["bytes_in"] += self.inward.carried
+        self.gateway.count["bytes_out"] += self.outward.carried
+        self.gateway.relays.discard(self)
