@@ -6,7 +6,6 @@ randomness come from outside: `clock()` gives milliseconds in ticks (modulo
 socket call has nothing to do.
 """
 from spinet import socket
-from spinet.addr import parse, parse_cidr
 from spinet.errors import EADDRNOTAVAIL, os_error
 from spinet.ethernet import BareIP, Ethernet
 from spinet.icmp import Icmp

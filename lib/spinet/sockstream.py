@@ -1,0 +1,384 @@
+"""TCP sockets."""
+from spinet.addr import fmt
+from spinet.errors import (
+    EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOPROTOOPT, ENOTCONN, os_error,
+)
+from spinet.sockbase import (
+    ANY, ERR, HUP, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, MSG_DONTWAIT, MSG_PEEK, RD, SHUT_RD,
+    SO_BROADCAST, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE,
+    SOCK_STREAM, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, WR,
+    Socket, octets, resolve,
+)
+from spinet.tcp.states import CLOSED, ESTABLISHED, NODELAY
+
+
+class StreamSocket(Socket):
+    """A TCP socket."""
+
+    type = SOCK_STREAM
+    proto = IPPROTO_TCP
+
+    def __init__(self, stack, conn=None):
+        Socket.__init__(self, stack)
+        self.conn = conn
+        self.listener = None
+        self._local = (None, 0)
+        self._options = None        # what setsockopt said before there was a connection
+
+    # -- opening ------------------------------------------------------------
+
+    def bind(self, address):
+        """Choose the local address, (host, port); "" is every address, 0 any free port."""
+        self._begin()
+        if self.conn is not None or self.listener is not None:
+            raise os_error(EINVAL)
+        addr, port = resolve(address)
+        if addr == ANY:
+            addr = None
+        else:
+            self.stack.check_own(addr)
+        self._local = (addr, port)
+        self.stack.tcp.check_free(addr, port)
+
+    def listen(self, backlog=5):
+        """Wait for connections; at most `backlog` that nobody has accepted."""
+        self._begin()
+        if self.conn is not None:
+            raise os_error(EINVAL)
+        if self.listener is not None:
+            self.listener.backlog = max(backlog, 1)
+        else:
+            self.listener = self.stack.tcp.listen(self._local[0], self._local[1], backlog)
+
+    def accept(self):
+        """`(socket, (host, port))` of the next connection."""
+        began = self._begin()
+        if self.listener is None:
+            raise os_error(EINVAL)
+        conn = self.listener.accept()
+        while conn is None:
+            if self.timeout_ms == 0:
+                self.stack.poll()
+            else:
+                self._pump(began)
+            conn = self.listener.accept()
+            if conn is None and self.timeout_ms == 0:
+                raise os_error(EAGAIN)
+        s = StreamSocket(self.stack, conn)
+        if self._options:
+            for option in self._options:
+                s.setsockopt(*option)
+        return s, s.getpeername()
+
+    def connect(self, address):
+        """Open a connection to `address`, (host, port).
+
+        Without waiting: EINPROGRESS, then EALREADY until it is open, then EISCONN.
+        """
+        began = self._begin()
+        if self.listener is not None:
+            raise os_error(EINVAL)
+        conn = self.conn
+        if conn is not None:
+            error = conn.connect_error()
+            raise os_error(EALREADY if error == EINPROGRESS else error or EISCONN)
+        addr, port = resolve(address)
+        if addr == ANY:
+            addr = b"\x7f\0\0\1"
+        self.conn = conn = self.stack.tcp.connect(
+            addr, port, self._local[0], self._local[1], self._option(IPPROTO_IP, IP_TTL, 64),
+            self._option(IPPROTO_IP, IP_TOS, 0))
+        for option in self._options or ():
+            self._apply(*option)
+        if self.timeout_ms == 0:
+            raise os_error(EINPROGRESS)
+        error = EINPROGRESS
+        try:
+            while error == EINPROGRESS:
+                self._pump(began)
+                error = conn.connect_error()
+        except BaseException:
+            conn.abort()
+            self.conn = None
+            raise
+        if error:
+            self.conn = None
+            raise os_error(error)
+
+    def connect_ex(self, address):
+        """As `connect`, but the error is returned."""
+        try:
+            self.connect(address)
+        except OSError as e:
+            return e.errno
+        return 0
+
+    # -- data ---------------------------------------------------------------
+
+    def _connected(self):
+        began = self._begin()
+        if self.conn is None:
+            raise os_error(ENOTCONN)
+        return began
+
+    def recv_into(self, buf, n=0, flags=0):
+        """Read at least one byte, at most `n` (0: all that fits), into `buf`; 0 at the end."""
+        began = self._connected()
+        conn = self.conn
+        size = len(buf)
+        if n == 0 or n > size:
+            n = size
+        if n == 0:
+            return 0
+        while True:
+            if flags & MSG_PEEK:
+                got = conn.peek_into(buf, 0, n)
+            else:
+                got = conn.recv_into(buf, 0, n)
+            if got >= 0:
+                return got
+            if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
+                self.stack.poll()
+                if conn.readable() < 0:
+                    raise os_error(EAGAIN)
+            else:
+                self._pump(began)
+
+    def recv(self, n, flags=0):
+        """Read at least one byte, at most `n`; b"" at the end of the stream."""
+        began = self._connected()
+        conn = self.conn
+        while conn.readable() < 0 and n:
+            if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
+                self.stack.poll()
+                if conn.readable() < 0:
+                    raise os_error(EAGAIN)
+            else:
+                self._pump(began)
+        have = conn.readable()
+        buf = bytearray(n if n < have else have)
+        if flags & MSG_PEEK:
+            conn.peek_into(buf, 0, len(buf))
+        else:
+            conn.recv_into(buf, 0, len(buf))
+        return bytes(buf)
+
+    def recvfrom(self, n, flags=0):
+        """`(data, None)`: a stream has one peer."""
+        return self.recv(n, flags), None
+
+    def read(self, n=-1):
+        """Read `n` bytes, or up to the end; fewer only at the end, None if there is nothing yet."""
+        parts = []
+        while n:
+            try:
+                part = self.recv(n if 0 < n < 4096 else 4096)
+            except OSError as e:
+                if e.errno != EAGAIN:
+                    raise
+                if not parts:
+                    return None
+                break
+            if not part:
+                break
+            parts.append(part)
+            if n > 0:
+                n -= len(part)
+        return b"".join(parts)
+
+    def readline(self, limit=-1):
+        """Read up to and with the next newline, at most `limit` bytes; None if nothing yet."""
+        line = b""
+        while limit < 0 or len(line) < limit:
+            try:
+                part = self.recv(256 if limit < 0 else min(256, limit - len(line)), MSG_PEEK)
+            except OSError as e:
+                if e.errno != EAGAIN:
+                    raise
+                return line or None
+            i = part.find(b"\n") + 1
+            if i:
+                part = part[:i]
+            line += part
+            if part:
+                self.conn.consume(len(part))
+            if i or not part:
+                break
+        return line
+
+    def _write(self, data, start, end, flags=0):
+        began = self._connected()
+        conn = self.conn
+        at = start
+        while True:
+            at += conn.send(data, at, end)
+            if at >= end:
+                return at - start
+            if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
+                if at == start:
+                    self.stack.poll()
+                    at += conn.send(data, at, end)
+                return at - start or None
+            self._pump(began)
+
+    def send(self, data, flags=0):
+        """Send bytes of `data`; how many were taken, at least one (EAGAIN otherwise)."""
+        began = self._connected()
+        data = octets(data)
+        end = len(data)
+        conn = self.conn
+        while True:
+            n = conn.send(data, 0, end)
+            if n or not end:
+                return n
+            if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
+                self.stack.poll()
+                if not conn.writable():
+                    raise os_error(EAGAIN)
+            else:
+                self._pump(began)
+
+    def sendall(self, data, flags=0):
+        """Send all of `data`."""
+        data = octets(data)
+        n = self._write(data, 0, len(data), flags)
+        if n is None or n < len(data):
+            raise os_error(EAGAIN)
+
+    def sendto(self, data, *args):
+        """As `send`: a stream has one peer."""
+        return self.send(data)
+
+    # -- the rest -----------------------------------------------------------
+
+    def shutdown(self, how):
+        """Send no more (SHUT_WR), read no more (SHUT_RD), or both."""
+        self._connected()
+        if how != SHUT_RD:
+            self.conn.shutdown()
+
+    def close(self):
+        """Done with the socket; what was sent is still delivered, as long as the stack is polled."""
+        stack = self.stack
+        if stack is None:
+            return
+        self._begin()
+        self.stack = None
+        if self.listener is not None:
+            self.listener.close()
+        conn = self.conn
+        if conn is not None:
+            if self._option(SOL_SOCKET, SO_LINGER, None) == 0:
+                conn.abort()
+            else:
+                conn.close()
+
+    def getsockname(self):
+        """The local `(host, port)`."""
+        if self.conn is not None:
+            return fmt(self.conn.path.src), self.conn.lport
+        if self.listener is not None:
+            return fmt(self.listener.addr or ANY), self.listener.port
+        return fmt(self._local[0] or ANY), self._local[1]
+
+    def getpeername(self):
+        """The peer's `(host, port)`."""
+        if self.conn is None:
+            raise os_error(ENOTCONN)
+        return fmt(self.conn.path.dst), self.conn.rport
+
+    def _option(self, level, option, otherwise):
+        for known in self._options or ():
+            if known[0] == level and known[1] == option:
+                return known[2]
+        return otherwise
+
+    def setsockopt(self, level, option, value):
+        """Set an option: NODELAY, KEEPALIVE and its times, TTL, TOS, LINGER, RCVBUF, SNDBUF.
+
+        A SO_LINGER of zero seconds (`struct.pack("ii", 1, 0)`) makes `close` reset.
+        """
+        if level == SOL_SOCKET and option == SO_LINGER:
+            if isinstance(value, int) or len(value) < 8:
+                raise os_error(EINVAL)
+            value = value[4] | value[5] << 8 if value[0] else None
+        if (level, option) not in _OPTIONS:
+            if (level, option) == (SOL_SOCKET, 0x20):
+                return      # SO_BROADCAST as MicroPython's lwIP numbers it
+            raise os_error(ENOPROTOOPT)
+        if self._options is None:
+            self._options = []
+        self._options = [o for o in self._options if o[0] != level or o[1] != option]
+        self._options.append((level, option, value))
+        if self.conn is not None:
+            self._apply(level, option, value)
+
+    def getsockopt(self, level, option, buflen=0):
+        """The value of an option; SO_ERROR reports an error once."""
+        if level == SOL_SOCKET:
+            if option == SO_ERROR:
+                if self.conn is None:
+                    return 0
+                error = self.conn.connect_error()
+                return 0 if error == EINPROGRESS else error
+            if option == SO_TYPE:
+                return SOCK_STREAM
+            if option == SO_RCVBUF:
+                return len(self.conn.rbuf) if self.conn else self.stack.tcp.rcvbuf
+            if option == SO_SNDBUF:
+                return len(self.conn.sbuf) if self.conn else self.stack.tcp.sndbuf
+        if level == IPPROTO_TCP and option == TCP_MAXSEG and self.conn:
+            return self.conn.mss
+        if (level, option) not in _OPTIONS:
+            raise os_error(ENOPROTOOPT)
+        return self._option(level, option, _OPTIONS[level, option]) or 0
+
+    def _apply(self, level, option, value):
+        conn = self.conn
+        if level == IPPROTO_TCP and option == TCP_NODELAY:
+            conn.flags = conn.flags | NODELAY if value else conn.flags & ~NODELAY
+        elif (level == SOL_SOCKET and option == SO_KEEPALIVE) or (
+                level == IPPROTO_TCP and TCP_KEEPIDLE <= option <= TCP_KEEPCNT):
+            get = self._option
+            conn.keepalive(
+                get(SOL_SOCKET, SO_KEEPALIVE, 0), 1000 * get(IPPROTO_TCP, TCP_KEEPIDLE, 7200),
+                1000 * get(IPPROTO_TCP, TCP_KEEPINTVL, 75), get(IPPROTO_TCP, TCP_KEEPCNT, 9))
+        elif level == IPPROTO_IP:
+            conn.ttl = self._option(IPPROTO_IP, IP_TTL, 64)
+            conn.tos = self._option(IPPROTO_IP, IP_TOS, 0)
+            if conn.state != CLOSED:
+                self.stack.tcp.repath(conn)
+
+    def makefile(self, *args, **kwargs):
+        """The socket itself: it is a stream."""
+        return self
+
+    def _flags(self):
+        listener = self.listener
+        if listener is not None:
+            return RD if listener.queue else 0
+        conn = self.conn
+        if conn is None:
+            return WR | HUP
+        flags = 0
+        state = conn.state
+        if state < ESTABLISHED and state != CLOSED:
+            return 0
+        if conn.readable() >= 0:
+            flags = RD
+        if conn.writable():
+            flags |= WR
+        if state == CLOSED:
+            flags |= HUP | WR
+            if conn.error:
+                flags |= ERR
+        return flags
+
+
+_OPTIONS = {
+    (SOL_SOCKET, SO_REUSEADDR): 1, (SOL_SOCKET, 4): 1, (SOL_SOCKET, SO_BROADCAST): 0,
+    (SOL_SOCKET, SO_KEEPALIVE): 0, (SOL_SOCKET, SO_LINGER): 0, (SOL_SOCKET, SO_RCVBUF): 0,
+    (SOL_SOCKET, SO_SNDBUF): 0, (IPPROTO_IP, IP_TTL): 64, (IPPROTO_IP, IP_TOS): 0,
+    (IPPROTO_TCP, TCP_NODELAY): 0, (IPPROTO_TCP, TCP_KEEPIDLE): 7200,
+    (IPPROTO_TCP, TCP_KEEPINTVL): 75, (IPPROTO_TCP, TCP_KEEPCNT): 9,
+}
