@@ -69,6 +69,11 @@ def test_names_are_found_in_order_and_without_importing(tmp_path):
     ]
 
 
+def test_every_core_file_has_tests():
+    for file in mp_runner.CORE.glob("test_*.py"):
+        assert mp_runner.test_names(file), file.name
+
+
 def test_outcomes(suite, monkeypatch):
     suite = suite(SAMPLE)
     results = {}
