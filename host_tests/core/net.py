@@ -50,7 +50,7 @@ class Net:
         self.elapsed = 0
         self.delay = delay_ms
         self.treat = treat
-        self.flying = []        # [due, order, end, frame]
+        self.flying = []        # (due, order, end, frame)
         self.sent = 0
         self.ends = End(b"\x02\0\0\0\0\x01"), End(b"\x02\0\0\0\0\x02")
         self.ends[0].send_to = lambda frame: self._fly(frame, True)
@@ -72,7 +72,7 @@ class Net:
             extra = 0
             if isinstance(out, tuple):
                 out, extra = out
-            self.flying.append([self.elapsed + self.delay + extra, self.ends[to_b], out])
+            self.flying.append((self.elapsed + self.delay + extra, self.sent, self.ends[to_b], out))
 
     def step(self, limit=RUN_MS):
         """Deliver what is due, poll both hosts, and let time pass up to the next event."""
@@ -81,8 +81,8 @@ class Net:
         self.flying = []
         due = [f for f in flying if f[0] <= now]
         self.flying += [f for f in flying if f[0] > now]
-        due.sort(key=lambda f: f[0])
-        for _, end, frame in due:
+        due.sort(key=lambda f: f[:2])
+        for _, _, end, frame in due:
             end.waiting.append(frame)
         wait = limit
         for host in self.hosts:

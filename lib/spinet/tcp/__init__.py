@@ -56,7 +56,7 @@ class Tcp:
             "reset_received": 0, "challenge_ack": 0, "timed_out": 0, "keepalive_dead": 0,
             "runt": 0, "bad_checksum": 0, "group": 0, "no_listener": 0, "no_socket": 0,
             "out_of_window": 0, "no_ack": 0, "bad_ack": 0, "no_syn": 0, "ooo_full": 0,
-            "backlog_full": 0, "half_open_full": 0, "too_many": 0, "time_wait_full": 0,
+            "backlog_full": 0, "half_open_full": 0, "too_many": 0, "no_memory": 0, "time_wait_full": 0,
             "rate_limited": 0, "bad_icmp": 0,
         }
 
@@ -118,9 +118,12 @@ class Tcp:
                 if self.connections >= self.connections_max:
                     self.count["too_many"] += 1
                     return
-                path = self._back(ip, buf, h)
-                if path is not None and buf[s] | buf[s + 1]:
-                    listener.syn(path, buf, s, p)
+                try:
+                    path = self._back(ip, buf, h)
+                    if path is not None and buf[s] | buf[s + 1]:
+                        listener.syn(path, buf, s, p)
+                except MemoryError:
+                    self.count["no_memory"] += 1
                 return
             self.count["no_listener"] += 1
         else:

@@ -4,7 +4,7 @@
 FIN.  The segment that bulk transfer is made of, the next one expected, with
 nothing but ACK set, skips the checks that it cannot fail.
 """
-from spinet.errors import ECONNREFUSED, ECONNRESET
+from spinet.errors import ECONNREFUSED, ECONNRESET, ENOBUFS
 from spinet.prim import add32, copy, diff32, ticks_diff
 from spinet.tcp import output, ranges, reno, rto
 from spinet.tcp.output import ACK, FIN, RST, SYN
@@ -121,7 +121,8 @@ def _answer_to_syn(c, buf, s, p, end):
     take_options(c, buf, s, p)
     c.snd_wnd = c.max_wnd = buf[s + 14] << 8 | buf[s + 15]
     if flags & ACK:
-        _synchronized(c)
+        if not _synchronized(c):
+            return
         if flags & FIN:
             _see_fin(c, end - p)
         if end > p:
@@ -145,7 +146,8 @@ def _established(c, buf, s):
         c.tcp.refuse(c, buf, s, s + 20)
         return False
     c.snd_wnd = c.max_wnd = buf[s + 14] << 8 | buf[s + 15]
-    _synchronized(c)
+    if not _synchronized(c):
+        return False
     if c.listener and not c.listener.established(c):
         c.abort()
         return False
@@ -155,10 +157,18 @@ def _established(c, buf, s):
 
 
 def _synchronized(c):
-    """Our SYN is acknowledged: SND.UNA moves past it and the connection is open."""
+    """Our SYN is acknowledged: SND.UNA moves past it and the connection is open.
+
+    False if there is no memory for its rings.
+    """
     tcp = c.tcp
+    try:
+        c.open_rings()
+    except MemoryError:
+        tcp.count["no_memory"] += 1
+        c.abort(ENOBUFS)
+        return False
     add32(c.head, 4, c.head, 4, 1)
-    c.open_rings()
     c.snd_nxt = c.snd_max = 0
     c.t_rexmt = None
     if c.rtt_end and not c.retries:
@@ -168,6 +178,7 @@ def _synchronized(c):
     c.rtt_end = c.retries = 0
     reno.start(c)
     c.set_state(ESTABLISHED)
+    return True
 
 
 def take_options(c, buf, s, p):
