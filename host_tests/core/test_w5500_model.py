@@ -136,7 +136,7 @@ def test_10_all_up_to_tx_wr_is_one_frame():
     h = Host().macraw()
     one, two = frame(60, seed=1), frame(70, seed=2)
     wr = h.word(0x24)
-    h.write(wr, 0x14, *(one + two))
+    h.write(wr, 0x14, one + two)
     h.put_word(0x24, (wr + 130) & 0xFFFF)
     h.command(0x20)
     assert h.wire.sent == [one + two], "two frames for one SEND are glued"
@@ -166,7 +166,7 @@ def test_11_free_size():
     assert "tx-overfill" in h.chip.violations
     h = Host(t, strict=False, start=0).macraw(size=2).link()
     h.send(frame(1000, seed=1))
-    h.write(0, 0x14, *range(100))
+    h.write(0, 0x14, bytes(range(100)))
     t.advance(200000)
     assert h.wire.sent[0][0:100] == bytes(range(100)), "unsent data was overwritten"
 

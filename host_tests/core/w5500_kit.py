@@ -88,10 +88,11 @@ class Host:
             self.cs(1)
 
     def write(self, addr, control, *data):
+        """Write bytes, given one by one or as one `bytes`."""
         self.cs(0)
         try:
             self.spi.write(bytes((addr >> 8, addr & 255, control)))
-            self.spi.write(bytes(data))
+            self.spi.write(data[0] if isinstance(data[0], (bytes, bytearray)) else bytes(data))
         finally:
             self.cs(1)
 
@@ -132,7 +133,7 @@ class Host:
     def send(self, data):
         """A frame by hand: data, TX_WR, SEND."""
         wr = self.word(0x24)
-        self.write(wr, 0x14, *data)
+        self.write(wr, 0x14, data)
         self.put_word(0x24, (wr + len(data)) & 0xFFFF)
         self.command(0x20)
 
