@@ -1,4 +1,6 @@
-"""Runs the core tests on MicroPython: `mp_runner.py [-k WORD] [-r 64|32] [FILE...]`.
+"""Runs the core tests on MicroPython: `mp_runner.py [-r 64|32] [-k WORD] [FILE...]`.
+
+Or any code that uses what is here: `mp_runner.py -r 32 -c "import spinet; ..."`.
 
 pytest uses the same two classes (see conftest.py), so a test is reported alike from both.
 """
@@ -172,6 +174,7 @@ def main():
     parser = argparse.ArgumentParser(description="Run the core tests on MicroPython.")
     parser.add_argument("-k", metavar="WORD", default="", help="only tests whose name has WORD")
     parser.add_argument("-r", type=int, choices=(64, 32), help="only the runtime of 64 or 32 bits")
+    parser.add_argument("-c", metavar="CODE", help="run this instead")
     parser.add_argument("files", nargs="*", type=Path, help="all of host_tests/core by default")
     args = parser.parse_args()
     failed = 0
@@ -180,6 +183,9 @@ def main():
             continue
         if runtime.why:
             print(f"{runtime.name}: skipped, {runtime.why}")
+            continue
+        if args.c:
+            print(runtime.run(args.c), end="")
             continue
         counts = {"pass": 0, "skip": 0, "fail": 0}
         for file in args.files or sorted(CORE.glob("test_*.py")):
