@@ -9,6 +9,7 @@ const [runtime, heap, code, ...dirs] = process.argv.slice(2);
 const { loadMicroPython } = await import(pathToFileURL(path.resolve(runtime)));
 const mp = await loadMicroPython({
     heapsize: Number(heap),
+    pystack: 8192,      // words; a chip model on top of a stack nests deeper than a board does
     linebuffer: false,
     stdout: (bytes) => fs.writeSync(1, bytes),
 });
