@@ -77,6 +77,7 @@ class W5500(SpiPort):
         self._short = bytearray(_MIN)
         self._rx_buf = self._tx_buf = self._tx_next = None
         self._rx_views = self._tx_views = None
+        self._tx_seen = 0
         self._rd = self._wr = 0         # RX_RD, TX_WR
         self._avail = 0                 # bytes known to wait from RX_RD on
         self._command = False           # a command may not have been accepted yet
@@ -216,8 +217,10 @@ class W5500(SpiPort):
 
     def _adopt(self, buf):
         """Make views of `buf` if it is the first, or comes twice running."""
-        if self._tx_buf is not None and self._tx_next is not buf:
+        sent = self.count["tx"]
+        if self._tx_buf is not None and (self._tx_next is not buf or self._tx_seen != sent):
             self._tx_next = buf
+            self._tx_seen = sent + 1
             return False
         self._tx_views = views(buf)
         self._tx_buf = buf
@@ -405,11 +408,11 @@ class W5500(SpiPort):
             self.count["absent"] += 1
             self._begin_reset(now)
             return
-        mac = self.mac
+        want = self._program[0]
         i = 0
-        while i < 6 and regs[9 + i] == mac[i]:
+        while i < 0x15 and regs[i] == want[i + 3]:
             i += 1
-        if i < 6 or regs[0] != 0x10 or regs[0x0F] or regs[0x18] != 1 or regs[0x19] != 7:
+        if i < 0x15 or regs[0x16] or regs[0x18] != 1 or regs[0x19] != 7:
             self._repair("registers_lost")
             return
         linked = regs[0x2E] & 1 == 1
@@ -510,8 +513,8 @@ class W5500(SpiPort):
         self._read_common()
         if regs[0x39] != 4 or not self._wires() or self._do(_CLOSE) != 0:
             return False
-        if regs[0x2E] & 0xC0 != 0x80:
-            # Somebody set a PHY mode: back to what the pins say, which takes a reset pulse.
+        if not regs[0x2E] & 1:
+            # Perhaps somebody set a PHY mode: what the pins say counts after a reset pulse.
             self._write(b"\x00\x2e\x04\x38")
             self._write(b"\x00\x2e\x04\xb8")
         for data in self._program:

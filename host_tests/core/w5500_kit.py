@@ -170,7 +170,7 @@ class Board:
             self.wait_link()
 
     def driver(self):
-        options = dict(mac=MAC, irq=self.irq, reset=self.reset)
+        options = {"mac": MAC, "irq": self.irq, "reset": self.reset}
         if self.time is not None:
             options.update(clock=self.time.ticks_ms, sleep=self.time.sleep_ms)
         options.update(self.options)

@@ -10,6 +10,11 @@ CLOSED, INIT, LISTEN, SYNSENT, ESTABLISHED, CLOSE_WAIT = 0x00, 0x13, 0x14, 0x15,
 UDP, IPRAW, MACRAW = 0x22, 0x32, 0x42
 CON, DISCON, RECV, TIMEOUT, SENDOK = 1, 2, 4, 8, 16
 
+# Made once: a tuple of names is built anew each time it is looked at.
+_OPEN_STATES = (INIT, UDP, IPRAW, MACRAW)
+_SENDING_STATES = (MACRAW, UDP, ESTABLISHED, CLOSE_WAIT, IPRAW)
+_TCP_STATES = (LISTEN, SYNSENT, ESTABLISHED, CLOSE_WAIT)
+
 _DEFAULTS = ((0x06, 255), (0x07, 255), (0x08, 255), (0x09, 255), (0x0A, 255), (0x0B, 255),
              (0x16, 0x80), (0x1E, 2), (0x1F, 2), (0x20, 0x08), (0x2C, 0xFF), (0x2D, 0x40))
 _READ_ONLY = (0x03, 0x20, 0x21, 0x22, 0x23, 0x26, 0x27, 0x2A, 0x2B)
@@ -178,7 +183,7 @@ class Socket:
             regs[3] = LISTEN
         elif v == 0x04 and state == INIT:
             regs[3] = SYNSENT
-        elif v == 0x08 and state in (LISTEN, SYNSENT, ESTABLISHED, CLOSE_WAIT):
+        elif v == 0x08 and state in _TCP_STATES:
             regs[3] = CLOSED
             self.event(DISCON)
         elif v != 0x22 or state != ESTABLISHED:
@@ -200,7 +205,7 @@ class Socket:
             return
         if chip.overcommitted:                  # (33)
             chip.violate("buffer-sum", "more than 16 KB of buffers")
-        regs[3] = (INIT, UDP, IPRAW, MACRAW)[p - 1]
+        regs[3] = _OPEN_STATES[p - 1]
         self._start(chip.start)
 
     def _start(self, start):
@@ -219,7 +224,7 @@ class Socket:
     def _send(self, state):
         regs = self.regs
         chip = self.chip
-        if state not in (MACRAW, UDP, ESTABLISHED, CLOSE_WAIT, IPRAW):
+        if state not in _SENDING_STATES:
             chip.violate("send-state", "SEND in state 0x%02x" % state)
             return
         if self.sending:                        # (9)

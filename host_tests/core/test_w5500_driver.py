@@ -1,0 +1,756 @@
+"""The W5500 driver against the strict model: what a board does, and what may happen to it."""
+import sys
+
+from chips.bus import SPI, ChipSelect, Pin, Time
+from chips.w5500 import Violation, W5500Model
+from kit import Random, heap_locked, raises
+from spinet.ports.spichip import mac_address
+from spinet.ports.w5500 import W5500
+from w5500_kit import BROADCAST, MAC, PEER, Board, Wire, frame
+
+
+def test_bring_up():
+    b = Board(up=False)
+    assert b.port.mac == MAC and b.port.medium == "ethernet" and b.port.mtu == 1500
+    assert b.port.pads and b.port.link() is False, "no link at first, and nothing waited for it"
+    assert b.time.ms - ((1 << 30) - 5000) < 100, "up within 100 ms"
+    b.wait_link()
+    common = b.chip.common
+    assert bytes(common[9:15]) == MAC and common[0] == 0x10 and common[0x18] == 1
+    assert bytes(common[1:9]) == bytes(8) and bytes(common[15:19]) == bytes(4), "its own IP is off"
+    regs = b.chip.sockets[0].regs
+    assert regs[0] == 0xB4 and regs[3] == 0x42 and regs[0x1E] == 16 and regs[0x1F] == 16
+    assert regs[0x2C] == 4
+    assert b.counted(link_up=1, setup=1, reset=1, reopen=1)
+
+
+def test_frames_both_ways():
+    for irq in (True, False):
+        for instant in (True, False):
+            b = Board(irq=irq, instant=instant)
+            for k in range(60, 1515, 97):
+                data = frame(k, seed=k)
+                b.wire.put(data)
+                if not instant:
+                    b.time.sleep_ms(1)
+                assert b.poll() == 1 and b.got.pop() == data, "%d bytes in" % k
+                assert b.send(data)
+                if not instant:
+                    b.time.sleep_ms(1)
+                assert b.wire.sent.pop() == data, "%d bytes out" % k
+            assert b.wire.sent == []
+            b.counted()
+
+
+def test_short_frames_are_padded_with_zeros():
+    b = Board(instant=True)
+    b.out[0:1514] = frame(1514, seed=9)
+    for n in (14, 42, 59, 60):
+        assert b.port.send(b.out, n)
+        assert b.wire.sent.pop() == frame(1514, seed=9)[0:n] + bytes(60 - n), "no old data leaks"
+    b.counted(tx=4)
+
+
+def test_sizes_refused():
+    b = Board(instant=True)
+    big = bytearray(1600)
+    assert b.port.send(big, 1515) is True and b.port.send(big, 13) is True
+    assert b.port.sendv((big,)) is True
+    assert b.wire.sent == []
+    b.counted(tx_bad_size=3)
+
+
+def test_pieces():
+    b = Board(instant=True)
+    head = frame(54)
+    for n in (0, 5, 6, 7, 100, 1460):
+        body = frame(1460, seed=3)[0:n]
+        assert b.port.sendv((head, body))
+        data = head + body
+        assert b.wire.sent.pop() == data + bytes(max(0, 60 - len(data)))
+    b.counted(tx=6)
+
+
+def test_buffers_come_and_go():
+    """Any buffer may be sent from or received into; views are kept of the one mostly used."""
+    b = Board(instant=True)
+    others = [bytearray(frame(n, seed=n)) for n in (64, 61, 1514, 700, 121)]
+    for _ in range(3):
+        for o in others:
+            assert b.port.send(o, len(o)) and b.wire.sent.pop() == bytes(o)
+            assert b.send(frame(900)) and b.wire.sent.pop() == frame(900)
+    for _ in range(3):
+        assert b.port.send(others[2], 1514) and b.wire.sent.pop() == bytes(others[2])
+    small = bytearray(100)
+    b.wire.put(frame(100, seed=1), frame(101, seed=2), frame(99, seed=3))
+    assert b.port.recv(small) == 100 and bytes(small) == frame(100, seed=1)
+    assert b.port.recv(small) == 0, "does not fit"
+    assert b.port.recv(small) == 99 and bytes(small[0:99]) == frame(99, seed=3)
+    b.counted(rx_too_long=1, rx=2)
+
+
+def test_pointers_wrap():
+    for start in (0, 0xFFF0, 0xFFFF, 0x3FFF, 0x7F01):
+        b = Board(chip={"start": start})
+        rand = Random(start)
+        for k in range(60):
+            data = frame(60 + rand.below(1455), seed=k)
+            b.wire.put(data)
+            b.time.sleep_ms(1)
+            assert b.poll() == 1 and b.got.pop() == data
+            assert b.send(data)
+        b.time.sleep_ms(1)
+        assert [len(f) for f in b.wire.sent] and b.wire.sent[59] == data
+        b.counted(rx=60, tx=60)
+
+
+def test_frames_back_to_back_keep_order_and_their_own_send():
+    b = Board()
+    for k in range(100):
+        assert b.send(frame(60 + k * 14, seed=k)), "the SPI bus is slower than the line"
+    b.time.sleep_ms(1)
+    assert b.wire.sent == [frame(60 + k * 14, seed=k) for k in range(100)]
+    b.counted(tx=100)
+
+
+def test_a_slow_line_says_busy():
+    b = Board(baudrate=33000000)
+    b.chip._phy_mode = 1                    # 10 Mbit/s
+    data = frame(1514)
+    assert b.send(data)
+    busy = 0
+    while not b.send(data):
+        busy += 1
+        assert busy < 20
+    b.time.sleep_ms(3)
+    assert len(b.wire.sent) == 2 and busy, "False while the last frame is on its way"
+    b.counted(tx_late=1)
+
+
+def test_flood():
+    """An overrun loses frames, never order, content or the receiver."""
+    for irq in (True, False):
+        b = Board(irq=irq)
+        for k in range(300):
+            b.wire.put(frame(60 + (k * 53) % 1455, seed=k))
+        for _ in range(40):
+            b.time.advance(1000000)         # everything comes within about 20 ms
+            if _ % 4 == 3:
+                b.poll()
+        b.sleep(5)
+        assert 40 < len(b.got) < 300, "%d came through" % len(b.got)
+        k = 0
+        for got in b.got:
+            while k < 300 and frame(60 + (k * 53) % 1455, seed=k) != got:
+                k += 1
+            assert k < 300, "a frame out of order or damaged"
+        assert len(b.got) + b.chip.count["rx_full"] == 300, "each is delivered once or dropped"
+        assert b.port.count["rx_full"], "and the driver saw that it was close"
+        b.wire.put(frame(77))
+        b.sleep(2)
+        assert b.got[-1] == frame(77), "it hears again"
+        b.counted(rx=len(b.got), rx_full=b.port.count["rx_full"])
+
+
+def test_nothing_on_the_bus_while_the_line_is_high():
+    b = Board(irq=True)
+    b.poll()
+    b.spi.bytes = 0
+    for _ in range(50):
+        assert b.port.recv(b.buf) == 0
+    assert b.spi.bytes == 0, "the interrupt line says that there is nothing"
+    b.wire.put(frame(60))
+    b.time.advance(100000)
+    assert b.port.recv(b.buf) == 60 and b.spi.bytes
+
+
+def test_a_frame_between_clearing_and_looking():
+    """The latch is cleared first: whatever comes later raises the line again."""
+    b = Board(irq=True)
+    for k in range(200):
+        b.wire.put(frame(60, seed=k), frame(60, seed=k + 1))
+        b.time.advance(6800 + 137 * k)      # the second arrives at every point of the drain
+        b.poll()
+        b.time.advance(20000)
+        b.poll()
+        assert len(b.got) == 2 * k + 2, "round %d" % k
+    b.counted(rx=400)
+
+
+def test_lost_edges():
+    b = Board(irq=True)
+    b.irq.lose = 1000
+    b.wire.put(frame(60))
+    b.time.advance(100000)
+    assert b.poll() == 1, "the level tells as well"
+    b.port._irq = Pin(1)                    # the wire is cut
+    b.wire.put(frame(60))
+    b.sleep(90)
+    assert len(b.got) == 1
+    b.sleep(15)
+    assert len(b.got) == 2, "looked without being asked within 100 ms"
+    b.counted(irq_missed=1)
+
+
+def test_torn_sizes():
+    """RSR read while it changes is not believed."""
+    for irq in (True, False):
+        b = Board(irq=irq)
+        for k in range(50):
+            for j in range(1 + k % 7):
+                b.wire.put(frame(60 + 31 * j, seed=k + j))
+            b.time.sleep_ms(1)
+            b.chip.tear_rsr = 1
+            b.poll()
+        b.sleep(200)
+        assert len(b.got) == len(b.wire.waiting), "%d of %d" % (len(b.got), len(b.wire.waiting))
+        assert b.got == b.wire.waiting
+        assert b.port.count["rx_torn"] > 10
+        b.counted(rx_torn=b.port.count["rx_torn"], irq_missed=b.port.count["irq_missed"])
+
+
+def test_bogus_lengths():
+    for bad in (0, 1, 2, 14, 61, 1521, 0x4567, 0xFFFF):
+        b = Board()
+        b.wire.put(frame(80, seed=1))
+        b.sleep(1)
+        b.chip.bad_length = bad
+        b.chip.bad_lengths = 1
+        b.wire.put(frame(90, seed=2), frame(91, seed=3))
+        b.sleep(2)
+        b.wire.put(frame(92, seed=4))
+        b.sleep(2)
+        assert b.got == [frame(80, seed=1), frame(92, seed=4)], "length %d" % bad
+        assert b.send(frame(60)) and b.port.link()
+        b.counted(rx_bad_length=1, reopen=2, setup=1, reset=1)
+
+
+def test_a_length_beyond_what_waits():
+    b = Board()
+    b.chip.bad_length = 1400
+    b.chip.bad_lengths = 1
+    b.wire.put(frame(90))
+    b.sleep(1)
+    assert b.got == []
+    b.counted(rx_bad_length=1, reopen=2)
+
+
+def test_lengths_that_stay_bad_lead_to_a_reset():
+    b = Board()
+    b.chip.bad_length = 3
+    b.chip.bad_lengths = 8
+    for _ in range(8):
+        b.wire.put(frame(60))
+        b.sleep(1)
+    count = b.port.count
+    assert count["reset"] == 2 and count["setup"] >= 3 and count["reopen"] >= 5, count
+    b.wait_link()
+    b.chip.bad_lengths = 0
+    b.got.clear()
+    b.wire.put(frame(60))
+    b.sleep(2)
+    assert b.got == [frame(60)]
+
+
+def test_link_down_and_up():
+    b = Board()
+    assert b.send(frame(60))
+    b.sleep(2)
+    b.chip.cable(False)
+    for _ in range(3):
+        b.send(frame(100))                  # nobody knows yet: these hang in the chip
+    b.sleep(600)
+    assert b.port.link() is False, "noticed within 500 ms"
+    sent = b.port.count["tx"]
+    for _ in range(5):
+        assert b.send(frame(60)) is True, "dropped, not refused"
+    assert b.port.count["tx"] == sent and b.port.count["tx_no_link"] == 5
+    b.chip.cable(True)
+    b.sleep(2100)
+    assert b.port.link() is True
+    b.wire.sent.clear()
+    assert b.send(frame(200, seed=1)) and b.send(frame(200, seed=2))
+    b.wire.put(frame(61))
+    b.sleep(2)
+    assert b.wire.sent == [frame(200, seed=1), frame(200, seed=2)], "old frames are not glued on"
+    assert b.got[-1] == frame(61)
+    assert b.port.count["link_down"] == 1 and b.port.count["link_up"] == 2
+
+
+def test_link_lost_for_a_moment_while_sending():
+    """Shorter than the link poll: only the SEND that never ends tells."""
+    b = Board(chip={"link_ms": 10})
+    b.send(frame(60))
+    b.sleep(2)
+    b.chip.cable(False)
+    assert b.send(frame(100))
+    b.chip.cable(True)
+    b.sleep(20)
+    b.wire.sent.clear()
+    assert b.send(frame(101), tries=200), "sends again within 200 ms"
+    b.sleep(2)
+    assert b.wire.sent == [frame(101)]
+    assert b.port.count["tx_stuck"] == 1 and b.port.count["reopen"] == 2
+
+
+def test_link_down_with_timeout():
+    b = Board()
+    b.chip.link_down_timeout = True
+    b.chip.cable(False)
+    assert b.send(frame(60)) and b.send(frame(60))
+    assert b.port.count["tx_timeout"] == 1
+
+
+def test_sendok_lost():
+    b = Board()
+    b.chip.lost_sendok = 1
+    assert b.send(frame(100, seed=1))
+    assert b.send(frame(100, seed=2), tries=100)
+    b.sleep(2)
+    assert b.wire.sent == [frame(100, seed=1), frame(100, seed=2)], "neither twice nor never"
+    b.counted(sendok_lost=1, tx_late=b.port.count["tx_late"])
+
+
+def test_transmitter_stuck():
+    b = Board()
+    b.chip.tx_stalls = 1
+    assert b.send(frame(100, seed=1))
+    assert b.send(frame(100, seed=2), tries=100), "within 100 ms"
+    b.sleep(2)
+    assert b.wire.sent == [frame(100, seed=2)]
+    b.counted(tx_stuck=1, tx_late=1, reopen=2, setup=1)
+
+
+def test_commands_never_accepted():
+    b = Board(chip={"strict": "log"})
+    b.chip.cr_stuck = True
+    b.send(frame(60))
+    b.wire.put(frame(60), frame(60))
+    b.sleep(100)
+    assert b.port.link() is False, "given up, reset"
+    assert b.port.count["command_timeout"] >= 1 and b.port.count["reset"] >= 2
+    b.chip.cr_stuck = False
+    b.sleep(1000)
+    b.wait_link()
+    b.wire.put(frame(65))
+    b.sleep(3)
+    assert b.got[-1] == frame(65) and b.send(frame(60))
+    assert b.chip.violations == [], "not even then an illegal access"
+
+
+def test_slow_commands():
+    b = Board(chip={"cr_ns": 30000})
+    for k in range(20):
+        b.wire.put(frame(60, seed=k), frame(60, seed=k + 100))
+        assert b.send(frame(60, seed=k))
+        b.sleep(1)
+    assert len(b.got) == 40 and len(b.wire.sent) == 20
+    b.counted()
+
+
+def survives(b, ms=4000):
+    """Traffic passes again within `ms`, both ways."""
+    b.wire.sent.clear()
+    while ms > 0:
+        b.wire.put(frame(222))
+        b.send(frame(111))
+        b.sleep(50)
+        ms -= 50
+        if b.got and b.got[-1] == frame(222) and frame(111) in b.wire.sent:
+            return True
+    raise AssertionError("dead: %r" % b.port.count)
+
+
+def test_chip_reset_under_way():
+    """At any point of a drain the chip may lose all its registers."""
+    for irq in (True, False):
+        for k in range(1, 40, 3):
+            b = Board(irq=irq, chip={"strict": "log"})
+            for j in range(6):
+                b.wire.put(frame(300, seed=j))
+            b.time.sleep_ms(1)
+            fuse = Fuse(b.chip, k)
+            b.port._spi = fuse.wrap(b.spi)
+            b.poll()
+            b.send(frame(100))
+            b.poll()
+            assert fuse.blown
+            b.got.clear()
+            assert survives(b)
+            for v in b.chip.violations:
+                assert v == "in-reset" or v == "send-state", v
+            assert b.port.count["setup"] >= 2
+
+
+class Fuse:
+    """An SPI bus on which the chip loses power at the `n`th call."""
+
+    def __init__(self, chip, n):
+        self.chip = chip
+        self.n = n
+        self.blown = False
+
+    def wrap(self, spi):
+        self.spi = spi
+        return self
+
+    def _count(self):
+        self.n -= 1
+        if not self.n:
+            self.blown = True
+            self.chip.brown_out()
+
+    def write(self, buf):
+        self._count()
+        self.spi.write(buf)
+
+    def readinto(self, buf):
+        self._count()
+        self.spi.readinto(buf)
+
+    def write_readinto(self, out, into):
+        self._count()
+        self.spi.write_readinto(out, into)
+
+
+def test_chip_reset_while_idle():
+    b = Board()
+    b.chip.brown_out()
+    b.sleep(600)
+    assert b.port.count["registers_lost"] == 1 and b.port.count["reset"] == 1
+    assert b.port.link() is False, "the PHY negotiates anew"
+    b.wait_link()
+    assert survives(b)
+    assert b.chip.violations == []
+
+
+def test_unplugged_and_plugged_in_again():
+    for level in ("high", "low"):
+        for reset in (True, False):
+            b = Board(reset=reset)
+            b.wire.put(frame(60))
+            b.sleep(2)
+            b.chip.unplug(level)
+            for _ in range(30):
+                assert b.send(frame(60), tries=100)
+                b.sleep(100)
+            assert b.port.link() is False and b.port.count["absent"] >= 2
+            assert len(b.got) == 1, "noise is not a frame"
+            b.chip.replug()
+            b.sleep(2500)
+            b.wait_link()
+            assert survives(b)
+            assert b.chip.violations == [], "reset %s, MISO %s" % (reset, level)
+
+
+def test_single_registers_upset():
+    for addr in (0x00, 0x0A, 0x10, 0x18):
+        b = Board()
+        b.chip.common[addr] ^= 1
+        b.sleep(600)
+        assert b.port.count["registers_lost"] == 1, hex(addr)
+        assert survives(b)
+    for addr in (0x03, 0x1E, 0x25, 0x29):
+        b = Board()
+        b.chip.sockets[0].regs[addr] ^= 1
+        b.sleep(600)
+        assert b.port.count["socket_lost"] + b.port.count["rx_pointer"] == 1, hex(addr)
+        assert survives(b)
+
+
+def test_no_chip():
+    for level, text in (("high", "0xff (MISO stuck high?)"), ("low", "0x00 (MISO stuck low")):
+        e = raises(OSError, absent, level)
+        assert text in str(e), str(e)
+
+
+def absent(level):
+    time = Time()
+    chip = Board(instant=True).chip
+    chip.unplug(level)
+    spi = SPI(time)
+    W5500(spi, spi.attach(chip), mac=MAC, clock=time.ticks_ms, sleep=time.sleep_ms)
+
+
+def test_clock_too_fast():
+    b = Board()
+    b.chip.shift_above = 15000000
+    e = raises(OSError, b.driver)
+    assert "0x02" in str(e) and "too fast" in str(e), str(e)
+    b.spi.init(10000000)
+    b.port = b.driver()
+    b.wait_link()
+    assert survives(b)
+
+
+def test_addresses():
+    assert Board(instant=True, mac="02:00:00:00:00:05").port.mac == MAC
+    assert Board(instant=True, mac="02-00-00-00-00-05").port.mac == MAC
+    assert mac_address(bytearray(MAC)) == MAC
+    for bad in (bytes(6), BROADCAST, b"\x01\x00\x5e\x00\x00\x01", b"\x02\x00", "02:00"):
+        raises(ValueError, mac_address, bad)
+    old = sys.modules.get("machine")
+    try:
+        sys.modules["machine"] = Machine(b"\xe6\x60\x38\xb7\x13\x78\x6a\x2e")
+        one = mac_address(None)
+        assert one == mac_address(None) and one[0] == 2 and len(one) == 6
+        sys.modules["machine"] = Machine(b"\xe6\x60\x38\xb7\x13\x78\x6a\x2f")
+        assert mac_address(None) != one, "neighbouring boards differ"
+    finally:
+        if old is None:
+            del sys.modules["machine"]
+        else:
+            sys.modules["machine"] = old
+
+
+class Machine:
+    def __init__(self, uid):
+        self.uid = uid
+
+    def unique_id(self):
+        return self.uid
+
+
+def test_filters():
+    group = b"\x01\x00\x5e\x00\x00\xfb"
+    b = Board()
+    b.wire.put(frame(60, dst=group), frame(60, dst=PEER), frame(60, dst=BROADCAST),
+               frame(60, kind=b"\x86\xdd"))
+    b.sleep(2)
+    assert b.got == [frame(60, dst=BROADCAST)]
+    b.port.multicast(True)
+    b.sleep(2)
+    b.wire.put(frame(60, dst=group))
+    b.sleep(2)
+    assert b.got[1:] == [frame(60, dst=group)]
+    b.port.multicast(False)
+    b.sleep(2)
+    b.wire.put(frame(60, dst=group))
+    b.sleep(2)
+    assert len(b.got) == 2
+    b.counted()
+    b = Board(promiscuous=True)
+    b.wire.put(frame(60, dst=PEER))
+    b.sleep(2)
+    assert b.got == [frame(60, dst=PEER)]
+    b = Board(multicast=True)
+    b.wire.put(frame(60, dst=group))
+    b.sleep(2)
+    assert b.got == [frame(60, dst=group)]
+
+
+class Lock:
+    """As `_thread` has them; `others` notes whether a chip was touched without it."""
+
+    def __init__(self):
+        self.held = False
+        self.taken = 0
+
+    def acquire(self, blocking=True):
+        if self.held:
+            assert not blocking
+            return False
+        self.held = True
+        self.taken += 1
+        return True
+
+    def release(self):
+        assert self.held
+        self.held = False
+
+
+class Display:
+    """Another device on the bus; wants its own clock."""
+
+    def __init__(self):
+        self.got = b""
+        self.rates = []
+
+    def select(self):
+        pass
+
+    def deselect(self):
+        pass
+
+    def service(self):
+        pass
+
+    def transfer(self, out, into, n, fill, baudrate):
+        self.got += bytes(out)
+        self.rates.append(baudrate)
+
+
+def test_shared_bus():
+    lock = Lock()
+    b = Board(lock=lock, spi_init={"baudrate": 20000000})
+    display = Display()
+    cs = ChipSelect(b.spi, display)
+    for k in range(20):
+        assert lock.acquire()
+        b.spi.init(4000000)
+        cs(0)
+        b.spi.write(b"pixels")
+        b.wire.put(frame(100, seed=k))
+        b.time.sleep_ms(1)
+        assert b.port.recv(b.buf) == 0 and b.send(frame(60)) is False, "the bus is busy"
+        b.port.link()
+        cs(1)
+        lock.release()
+        assert b.poll() == 1 and b.got.pop() == frame(100, seed=k)
+        assert b.send(frame(60, seed=k))
+        assert b.port.sendv((frame(60, seed=k), b"tail"))
+        assert not lock.held
+    b.time.sleep_ms(1)
+    assert display.got == b"pixels" * 20 and set(display.rates) == {4000000}
+    assert len(b.wire.sent) == 40
+    b.counted(bus_busy=b.port.count["bus_busy"])
+    assert b.port.count["bus_busy"] >= 40
+    b.spi.write(bytes(100))         # nobody is selected
+    b.port.close()
+    assert not lock.held
+
+
+def test_two_chips_on_one_bus():
+    b = Board()
+    wire = Wire()
+    chip = W5500Model(wire, b.time)
+    port = W5500(b.spi, b.spi.attach(chip), mac=PEER, clock=b.time.ticks_ms,
+                 sleep=b.time.sleep_ms)
+    b.time.sleep_ms(2000)
+    assert port.link() and b.port.link()
+    wire.put(frame(60, dst=PEER))
+    b.wire.put(frame(70))
+    b.time.sleep_ms(1)
+    buf = bytearray(1514)
+    assert port.recv(buf) == 60 and b.poll() == 1
+    b.out[0:100] = frame(100)
+    assert port.send(b.out, 100) and b.port.send(b.out, 99)
+    b.time.sleep_ms(1)
+    assert wire.sent == [frame(100)] and len(b.wire.sent) == 1
+
+
+def test_closed_and_made_again():
+    b = Board()
+    for _ in range(5):
+        b.port.close()
+        b.port.close()
+        assert b.port.recv(b.buf) == 0 and b.port.send(b.buf, 60) is True
+        assert b.port.link() is False and b.chip.sockets[0].regs[3] == 0
+        b.wire.put(frame(60))
+        b.time.sleep_ms(2)
+        assert b.irq.handler is None
+        b.port = b.driver()             # as after a soft reset: nothing of the old one is used
+        b.wait_link()
+        b.got.clear()
+        assert survives(b)
+    b = Board(reset=False)
+    b.port = b.driver()
+    b.wait_link()
+    assert survives(b)
+    assert b.chip.violations == []
+
+
+def test_a_phy_left_in_power_down():
+    b = Board(reset=False)
+    b.chip._phy_write(0x70)
+    b.chip._phy_write(0xF0)
+    b.port.close()
+    b.port = b.driver()
+    b.wait_link()
+
+
+def steady(irq):
+    b = Board(irq=irq)
+    b.wire.keep = False
+    b.wire.put(*[frame(n, seed=n) for n in (60, 1514, 590, 61, 1514, 1500, 64, 65)])
+    short = bytearray(42)
+    other = bytearray(900)
+
+    def traffic():
+        for _ in range(3):
+            b.wire.taken = 0
+            b.time.advance(2000000)
+            k = 0
+            while True:
+                n = b.port.recv(b.buf)
+                if not n:
+                    break
+                assert b.port.send(b.buf, n)
+                k += 1
+            assert k == 8
+            assert b.port.send(short, 42) and b.port.send(other, 900)
+            b.time.sleep_ms(700)
+            assert b.port.recv(b.buf) == 0 and b.port.link()
+
+    traffic()
+    heap_locked(traffic)
+    b.counted()
+
+
+def test_steady_state_allocates_nothing():
+    steady(irq=True)
+    steady(irq=False)
+
+
+def test_repairs_allocate_nothing():
+    b = Board()
+    b.wire.keep = False
+    b.wire.put(frame(60))
+
+    def trouble():
+        for _ in range(12):
+            b.wire.taken = 0
+            b.chip.bad_lengths = 1
+            b.time.sleep_ms(50)
+            b.port.recv(b.buf)
+        b.chip.brown_out()
+        b.time.sleep_ms(600)
+        b.port.recv(b.buf)
+        b.chip.cable(False)
+        b.port.send(b.buf, 60)
+        b.port.send(b.buf, 60)
+        b.time.sleep_ms(60)
+        b.port.send(b.buf, 60)
+
+    trouble()
+    heap_locked(trouble)
+    assert b.port.count["rx_bad_length"] > 3 and b.port.count["reset"] > 1
+
+
+def cost(b, n, rx):
+    """SPI bytes and chip selects per frame of `n` bytes, of 64 frames."""
+    data = frame(n)
+    b.poll()
+    b.send(data)
+    b.time.sleep_ms(1)
+    b.poll()
+    b.spi.bytes = b.spi.selects = 0
+    k = 0
+    while k < 64:
+        if rx:
+            b.wire.put(data)
+            b.time.pass_ns(130000)
+            if not b.port.recv(b.buf):
+                continue
+        else:
+            assert b.send(data)
+        k += 1
+    return b.spi.bytes / 64, b.spi.selects / 64
+
+
+def test_bytes_on_the_bus():
+    """At most 15 % more than the fact sheet's minimum for full frames: 44 + L in, 47 + L out."""
+    for irq in (True, False):
+        for n in (60, 590, 1514):
+            b = Board(irq=irq)
+            rx, rx_cs = cost(b, n, True)
+            tx, tx_cs = cost(b, n, False)
+            print("W5500 %s, %4d bytes: in %.0f (table %d) bytes, %.1f selects; out %.0f (%d), %.1f"
+                  % ("irq " if irq else "poll", n, rx, 44 + n, rx_cs, tx, 47 + n, tx_cs))
+            assert rx <= (44 + n) * 1.15 and tx <= (47 + n) * 1.15
+
+
+def test_strict_model_is_strict():
+    """The tests above would notice: an illegal access raises out of the driver."""
+    b = Board()
+    raises(Violation, b.port._write, b"\x00\x17\x04\x01")
