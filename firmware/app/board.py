@@ -9,6 +9,7 @@ from app import services as small
 from app.server import Server
 
 _RETRY_S = 3
+_ORDER = ("http", "echo", "discard", "source")
 
 
 def bring_up(settings):
@@ -47,6 +48,7 @@ def open_port(settings):
         cs=machine.Pin(pins["cs"], machine.Pin.OUT, value=1),
         reset=machine.Pin(pins["reset"], machine.Pin.OUT, value=1),
         irq=machine.Pin(pins["irq"], machine.Pin.IN, machine.Pin.PULL_UP),
+        mac=settings["mac"] or None,
     )
 
 
@@ -54,19 +56,23 @@ def services(nic, settings):
     """The services that `settings` asks for, listening; what cannot start is reported."""
     stack = nic.stack
     running = []
-    for name, port in settings["services"].items():
+    wanted = settings["services"]
+    for name in wanted:
+        if name not in _ORDER:
+            print("no such service: %r" % name)
+    for name in _ORDER:
+        if name not in wanted:
+            continue
+        port = wanted[name]
         try:
             if name == "http":
                 site = http.Site("www", {"/status.json": status.document(nic, settings, running)})
                 running.append(Server(stack, name, port, site.slot, limit=8, patience_ms=15000))
-            elif name in small.TCP:
-                running.append(Server(stack, name, port, small.TCP[name]))
             else:
-                print("no such service: %r" % name)
-                continue
+                running.append(Server(stack, name, port, small.TCP[name]))
             if name in small.DATAGRAM:
                 running.append(small.DATAGRAM[name](stack, port))
-        except (OSError, TypeError) as error:
+        except (OSError, TypeError, ValueError) as error:
             print("service %s on port %r: %s" % (name, port, error))
     return running
 

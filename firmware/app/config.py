@@ -5,6 +5,8 @@ reported in words and the defaults stand, so that a board always comes up.
 """
 import json
 
+from spinet import addr
+
 FILE = "netcfg.json"
 
 DEFAULTS = {
@@ -30,7 +32,15 @@ def load(path=FILE):
     except ValueError as error:
         print("%s: not valid JSON (%s), using defaults" % (path, error))
         found = {}
-    return overlay(DEFAULTS, found, path)
+    settings = overlay(DEFAULTS, found, path)
+    for key, check in _CHECKS.items():
+        try:
+            if settings[key]:
+                check(settings[key])
+        except ValueError as error:
+            print("%s: %r: %s, using %r" % (path, key, error, DEFAULTS[key]))
+            settings[key] = DEFAULTS[key]
+    return settings
 
 
 def overlay(defaults, found, where):
@@ -57,4 +67,5 @@ def overlay(defaults, found, where):
     return settings
 
 
+_CHECKS = {"address": addr.parse_cidr, "gateway": addr.parse, "mac": addr.mac}
 _KIND = {dict: "an object", str: "a text", int: "a whole number"}

@@ -88,8 +88,11 @@ class Server:
                         busy = True
                     elif ticks_diff(now, slot.since) > self.patience_ms:
                         slot.close()
-                except OSError:
+                except Exception as error:
+                    # The peer went away, or memory is short: the others go on.
                     self.errors += 1
+                    if not isinstance(error, OSError):
+                        print("%s: %r" % (self.name, error))
                     slot.close()
         return busy
 
