@@ -95,7 +95,7 @@ class Stack:
                 if link.receive(_BATCH) == _BATCH:
                     more = True
             wait = timers.run(now)
-            if more:
+            if more or self.lo.id.waiting:
                 return 0
             return _LONGEST if wait is None or wait > _LONGEST else wait
         finally:
