@@ -123,7 +123,8 @@ class W5500(SpiPort):
         if fits:
             spi.readinto(self._rx_views[(n - 3) >> 6])
         cs(1)
-        if self._command and not self._accepted():
+        # Also tells whether the chip was alive so far: otherwise that was no frame.
+        if not self._accepted():
             return 0
         rd = (rd + n) & 0xFFFF
         self._rd = rd
@@ -346,10 +347,13 @@ class W5500(SpiPort):
         return False
 
     def _accepted(self):
-        """The same, and if it never does, it is repaired."""
-        if self._idle():
+        """The same, and is the socket open?  If not, that is looked into."""
+        if not self._idle():
+            self._repair("command_timeout")
+        elif self._state_said[5] == 0x42:
             return True
-        self._repair("command_timeout")
+        else:
+            self._check(self._clock())
         return False
 
     def _sent(self):
@@ -377,16 +381,14 @@ class W5500(SpiPort):
             tries -= 1
         now = self._clock()
         if said[5] != 0x42:
-            self._tend(now)
-            if self._state == UP and self._sending:
-                self._repair("socket_lost")
+            self._check(now)
         elif not self._late:
             self._late = True
             self._late_at = ticks_add(now, _STUCK_MS)
             self.count["tx_late"] += 1
         elif ticks_diff(now, self._late_at) >= 0:
             self._late = False
-            self._tend(now)             # a lost link explains it
+            self._check(now)            # a lost link explains it
             if self._state == UP and self._linked and self._sending:
                 self._read_socket()
                 regs = self._socket_regs

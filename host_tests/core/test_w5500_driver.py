@@ -4,6 +4,7 @@ import sys
 from chips.bus import SPI, ChipSelect, Pin, Time
 from chips.w5500 import Violation, W5500Model
 from kit import Random, heap_locked, raises
+from spinet import prim
 from spinet.ports.spichip import mac_address
 from spinet.ports.w5500 import W5500
 from w5500_kit import BROADCAST, MAC, PEER, Board, Wire, frame
@@ -383,12 +384,17 @@ def test_chip_reset_under_way():
 
 
 class Fuse:
-    """An SPI bus on which the chip loses power at the `n`th call."""
+    """An SPI bus on which at the `n`th call the chip loses power, or MISO comes off (`level`)."""
 
-    def __init__(self, chip, n):
+    def __init__(self, chip, n, level=None):
         self.chip = chip
         self.n = n
+        self.level = level
         self.blown = False
+
+    def into(self, board):
+        self.spi = board.spi
+        board.port._spi = self
 
     def wrap(self, spi):
         self.spi = spi
@@ -398,7 +404,10 @@ class Fuse:
         self.n -= 1
         if not self.n:
             self.blown = True
-            self.chip.brown_out()
+            if self.level:
+                self.chip.unplug(self.level)
+            else:
+                self.chip.brown_out()
 
     def write(self, buf):
         self._count()
@@ -717,6 +726,95 @@ def test_repairs_allocate_nothing():
     assert b.port.count["rx_bad_length"] > 3 and b.port.count["reset"] > 1
 
 
+def test_a_chip_lost_within_a_frame():
+    """What was read from a dead chip is not delivered."""
+    for level in ("high", "low", None):
+        for k in range(1, 8):
+            b = Board(chip={"strict": "log"})
+            b.wire.put(frame(300, seed=1), frame(301, seed=2))
+            b.time.sleep_ms(1)
+            fuse = Fuse(b.chip, k, level)
+            b.port._spi = fuse.wrap(b.spi)
+            b.sleep(600)
+            for got in b.got:
+                assert got in b.wire.waiting, "call %d, MISO %s" % (k, level)
+
+
+FAULTS = ("tear", "length", "sendok", "stall", "brown", "cable", "unplug", "edges", "bit", "slow")
+
+
+def campaign(seed):
+    """Traffic both ways with a fault every 50 ms or so: nothing altered, twice or out of order."""
+    rand = Random(seed)
+    b = Board(irq=rand.below(2) == 1, reset=rand.below(2) == 1,
+              chip={"strict": "log", "start": rand.below(65536), "link_ms": 30})
+    chip = b.chip
+    k = 0
+    for _ in range(40):
+        fault = FAULTS[rand.below(len(FAULTS))]
+        if fault == "tear":
+            chip.tear_rsr = 1 + rand.below(3)
+        elif fault == "length":
+            chip.bad_lengths = 1
+            chip.bad_length = (0, 1, 61, 1521, 0xFFFF)[rand.below(5)]
+        elif fault == "sendok":
+            chip.lost_sendok = 1
+        elif fault == "stall":
+            chip.tx_stalls = 1
+        elif fault == "brown":
+            Fuse(chip, 1 + rand.below(20)).into(b)
+        elif fault == "cable":
+            chip.cable(False)
+        elif fault == "unplug":
+            Fuse(chip, 1 + rand.below(20), ("high", "low")[rand.below(2)]).into(b)
+        elif fault == "edges" and b.irq:
+            b.irq.lose = 5
+        elif fault == "bit":
+            chip.sockets[0].regs[(0x00, 0x03, 0x1E, 0x2C)[rand.below(4)]] ^= 1 << rand.below(8)
+        elif fault == "slow":
+            chip.cr_ns = 1000 << rand.below(6)
+        for _ in range(10 + rand.below(80)):
+            for _ in range(rand.below(3)):
+                data = bytearray(frame(60 + rand.below(1455)))
+                data[14] = k >> 8
+                data[15] = k & 255
+                b.wire.put(bytes(data))
+                if b.send(data):
+                    k += 1
+            b.time.advance(1000 * rand.below(2000))
+            if rand.below(3):
+                b.poll()
+        b.port._spi = b.spi
+        chip.cable(True)
+        if chip.absent:
+            chip.replug()
+    chip.tear_rsr = chip.bad_lengths = chip.lost_sendok = chip.tx_stalls = 0
+    subsequence(b.got, b.wire.waiting)
+    subsequence(b.wire.sent, b.wire.waiting)
+    assert survives(b), "seed %d" % seed
+    assert set(chip.violations) <= {"in-reset", "send-state", "command", "reserved-block"}, (
+        seed, chip.violations)
+    return len(b.got)
+
+
+def subsequence(some, all_of_them):
+    """Every item of `some` occurs in the other list, in this order and once."""
+    k = 0
+    for item in some:
+        while k < len(all_of_them) and all_of_them[k] != item:
+            k += 1
+        assert k < len(all_of_them), "altered, twice, or out of order: %r" % bytes(item[0:20])
+        k += 1
+
+
+def test_faults_of_all_kinds():
+    seeds = 2 if prim.IMPLEMENTATION == "portable" else 6
+    through = 0
+    for seed in range(seeds):
+        through += campaign(seed)
+    assert through > 200 * seeds, "%d frames came through" % through
+
+
 def cost(b, n, rx):
     """SPI bytes and chip selects per frame of `n` bytes, of 64 frames."""
     data = frame(n)
@@ -748,6 +846,92 @@ def test_bytes_on_the_bus():
             print("W5500 %s, %4d bytes: in %.0f (table %d) bytes, %.1f selects; out %.0f (%d), %.1f"
                   % ("irq " if irq else "poll", n, rx, 44 + n, rx_cs, tx, 47 + n, tx_cs))
             assert rx <= (44 + n) * 1.15 and tx <= (47 + n) * 1.15
+
+
+def pace(mhz, rx):
+    """Virtual microseconds per full frame, SPI alone: the host takes no time."""
+    b = Board(irq=False, baudrate=mhz * 1000000)
+    data = frame(1514)
+    for _ in range(40):
+        b.wire.put(data)
+    b.time.advance(2000000)
+    b.poll()
+    b.wire.put(*[data] * 40)
+    b.time.advance(1000000)
+    start = b.time.ms * 1000 + b.time.ns // 1000
+    k = 0
+    while k < 8:
+        k += 1
+        assert b.port.recv(b.buf) if rx else b.send(data, tries=99)
+    return (b.time.ms * 1000 + b.time.ns // 1000 - start) / 8
+
+
+def test_time_on_the_bus():
+    """Virtual time per full frame against the fact sheet's table."""
+    for mhz, table_rx, table_tx in ((10, 1246, 1249), (20, 623, 624), (33, 378, 378)):
+        rx = pace(mhz, True)
+        tx = pace(mhz, False)
+        print("W5500 at %d MHz: full frame in %.0f us (table %d), out %.0f us (table %d): "
+              "%.1f and %.1f Mbit/s" % (mhz, rx, table_rx, tx, table_tx,
+                                        12112 / rx, 12112 / tx))
+        assert rx <= table_rx * 1.15 and tx <= table_tx * 1.15
+
+
+class Hasty(W5500):
+    """Does not wait for commands to be accepted once it is up."""
+
+    def _idle(self):
+        if self._state:
+            return W5500._idle(self)
+        self._state_said[5] = 0x42
+        self._command = False
+        return True
+
+
+class Pushy(W5500):
+    """Does not wait for SENDOK."""
+
+    def _sent(self):
+        return True
+
+
+class Deaf(W5500):
+    """Clears RECV after looking instead of before."""
+
+    def _look(self):
+        n = W5500._look(self)
+        self._write(b"\x00\x02\x0c\x04")
+        self._edge = False
+        return n
+
+
+def test_the_model_catches_careless_drivers():
+    b = Board(chip={"cr_ns": 40000})
+    b.driver_class = Hasty
+    b.port = b.driver()
+    b.wait_link()
+    b.wire.put(frame(60), frame(60))
+    b.time.sleep_ms(1)
+    assert raises(Violation, b.poll).rule == "command-busy"
+    b = Board(baudrate=80000000)
+    b.driver_class = Pushy
+    b.port = b.driver()
+    b.wait_link()
+    assert b.send(frame(1514)) and b.send(frame(60))
+    assert raises(Violation, b.time.advance, 10000).rule == "send-before-sendok"
+    lost = 0
+    for k in range(60):
+        b = Board(up=False, chip={"link_ms": 0})
+        b.driver_class = Deaf
+        b.port = b.driver()
+        b.sleep(1)
+        b.wire.put(frame(60), frame(60))
+        b.time.advance(6500 + k * 300)
+        b.poll()
+        b.time.advance(30000)
+        b.poll()
+        lost += len(b.got) < 2
+    assert lost, "the lost wake-up shows"
 
 
 def test_strict_model_is_strict():

@@ -151,6 +151,8 @@ class Host:
 class Board:
     """A driver on a chip in virtual time, with a link.  `gap_ns`: the host's time per SPI call."""
 
+    driver_class = W5500
+
     def __init__(self, irq=True, reset=True, instant=False, baudrate=20000000, gap_ns=0, up=True,
                  chip=None, **options):
         self.time = time = None if instant else Time()
@@ -174,7 +176,7 @@ class Board:
         if self.time is not None:
             options.update(clock=self.time.ticks_ms, sleep=self.time.sleep_ms)
         options.update(self.options)
-        return W5500(self.spi, self.cs, **options)
+        return self.driver_class(self.spi, self.cs, **options)
 
     def wait_link(self, ms=3000):
         if self.time is not None:
