@@ -4,7 +4,7 @@
     python tools/bench.py --profile tcp-rx               where CPython spends its time
 
 Each runtime is measured beside a loop that only sends frames back (`mirror`), which no stack on
-that runtime can exceed.  Needs root, for network namespaces; all offloads are off, the MTU is 1500.
+that runtime can exceed, and at last the kernel's own TCP/IP under a plain Python program.  Needs root, for network namespaces; all offloads are off, the MTU is 1500.
 Rates are medians; CPU is that of our side alone.
 """
 import argparse
@@ -95,7 +95,7 @@ class Peer:
 
     def __init__(self, network, runtime, *args):
         command = ["ip", "netns", "exec", network.ours, *RUNTIMES[runtime],
-                   str(ROOT / "tools/bench_peer.py"), "veth0", *map(str, args)]
+                   str(ROOT / "tools/bench_peer.py"), *map(str, args)]
         lib = str(ROOT / "lib")
         env = dict(os.environ, PYTHONPATH=lib, MICROPYPATH=lib + ":.frozen")
         self.process = subprocess.Popen(
@@ -192,12 +192,21 @@ def measure(network, runtime, options, show):
         found[key] = result
         show(runtime, key, title, result)
 
+    if runtime == KERNEL:
+        run("ip", "-n", network.ours, "address", "add", OURS + "/24", "dev", "veth0")
+        try:
+            with Peer(network, runtime, "--kernel") as peer:
+                for key, what in MEASUREMENTS.items():
+                    note(key, what[0], median(network, peer, what, options))
+        finally:
+            run("ip", "-n", network.ours, "address", "delete", OURS + "/24", "dev", "veth0")
+        return found
     micropython = runtime.startswith("MicroPython")
-    with Peer(network, runtime, "--mirror") as peer:
+    with Peer(network, runtime, "veth0", "--mirror") as peer:
         for key, what in MIRROR.items():
             note(key, what[0], median(network, peer, what, options, address="veth1"))
     size = ["--buffer", 32768] if micropython else []
-    with Peer(network, runtime, OURS + "/24", *size) as peer:
+    with Peer(network, runtime, "veth0", OURS + "/24", *size) as peer:
         note("idle", "CPU when idle", idle(peer, options.seconds + 1))
         for key, what in MEASUREMENTS.items():
             note(key, what[0], median(network, peer, what, options))
@@ -205,11 +214,11 @@ def measure(network, runtime, options, show):
     found["counters"] = peer.said
     counts = [1, 100] if micropython else options.sockets
     for n in counts:
-        with Peer(network, runtime, OURS + "/24", "--udp", n, "--buffer", 4096) as peer:
+        with Peer(network, runtime, "veth0", OURS + "/24", "--udp", n, "--buffer", 4096) as peer:
             note("udp-sockets-%d" % n, "UDP echo, 64 bytes, with %d bound sockets" % n,
                  median(network, peer, MEASUREMENTS["udp64"], options))
     for n in counts:
-        with Peer(network, runtime, OURS + "/24", "--buffer", 4096) as peer, held(network, n):
+        with Peer(network, runtime, "veth0", OURS + "/24", "--buffer", 4096) as peer, held(network, n):
             title = "TCP echo, 64 bytes, with %d connections held" % n
             note("tcp-sockets-%d" % n, title,
                  median(network, peer, MEASUREMENTS["tcp-echo"], options))
@@ -240,7 +249,7 @@ def profile(network, name, options):
     """Run one measurement with CPython's profiler in the peer, and print the top of it."""
     title, _, (load_name, *numbers) = MEASUREMENTS[name]
     target = ROOT / "build" / ("profile-%s.out" % name)
-    with Peer(network, "CPython", OURS + "/24", "--profile", target) as peer:
+    with Peer(network, "CPython", "veth0", OURS + "/24", "--profile", target) as peer:
         result = load(network, peer, load_name, options.seconds, *numbers)
     print("%s under the profiler: %.1f" % (title, result["rate"]))
     if result.get("error"):
@@ -255,9 +264,11 @@ def find_runtimes():
     micropython = ROOT / "build/venv/bin/micropython"
     if micropython.exists():
         found["MicroPython unix"] = [str(micropython), "-X", "heapsize=2M"]
+    found[KERNEL] = [sys.executable]
     return found
 
 
+KERNEL = "kernel sockets"
 RUNTIMES = find_runtimes()
 
 

@@ -2,10 +2,12 @@
 
     bench_peer.py INTERFACE ADDRESS/LEN [--buffer BYTES] [--udp N] [--profile FILE]
     bench_peer.py INTERFACE --mirror
+    bench_peer.py --kernel
 
 UDP and TCP echo on port 7, TCP discard on 9, source on 19; connections to port 8 are held and left
 alone.  `--udp N` binds N further sockets.  `--mirror` instead sends each frame back as it is:
-the limit of what a stack on this runtime could do.  Says "ready".
+the limit of what a stack on this runtime could do.  `--kernel` has the same services on the system's
+own sockets, for comparison.  Says "ready".
 """
 import sys
 
@@ -59,7 +61,12 @@ def serve(iface, address, buffer, udp):
             i = 0
             while i < len(active):
                 session = active[i]
-                if session.service(session, buf):
+                try:
+                    alive = session.service(session, buf)
+                except OSError:
+                    session.conn.close()
+                    alive = False
+                if alive:
                     i += 1
                 else:
                     last = active.pop()
@@ -116,11 +123,8 @@ def discard(session, buf):
 
 def source(session, buf):
     conn = session.conn
-    try:
-        while conn.send(buf, 0, CHUNK) == CHUNK:
-            pass
-    except OSError:
-        return False
+    while conn.send(buf, 0, CHUNK) == CHUNK:
+        pass
     if conn.readable() == 0:
         conn.close()
         return False
@@ -129,19 +133,6 @@ def source(session, buf):
 
 def hold(session, buf):
     return True
-
-
-def guarded(service):
-    """The same service; a connection that fails is over."""
-
-    def run(session, buf):
-        try:
-            return service(session, buf)
-        except OSError:
-            session.conn.close()
-            return False
-
-    return run
 
 
 def show(stats):
@@ -186,8 +177,60 @@ def mirror(iface):
             pass
 
 
+def kernel():
+    """The services on the kernel's sockets, as a plain program has them."""
+    import select
+    import socket
+
+    poller = select.epoll()
+    found = {}
+
+    def add(s, service):
+        s.setblocking(False)
+        found[s.fileno()] = (s, service)
+        poller.register(s, select.EPOLLOUT if service == 19 else select.EPOLLIN)
+
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(("", 7))
+    add(udp, None)
+    listening = {}
+    for port in (7, 8, 9, 19):
+        s = socket.create_server(("", port), backlog=64)
+        listening[s.fileno()] = port
+        add(s, port)
+        poller.modify(s, select.EPOLLIN)
+    data = bytes(1 << 16)
+    print("ready", flush=True)
+    while True:
+        for fd, _ in poller.poll():
+            s, service = found[fd]
+            try:
+                if fd in listening:
+                    add(s.accept()[0], service)
+                elif service is None:
+                    while True:
+                        datagram, peer = s.recvfrom(2048)
+                        s.sendto(datagram, peer)
+                elif service == 19:
+                    s.send(data)
+                else:
+                    got = s.recv(1 << 16)
+                    if not got:
+                        raise ConnectionError
+                    if service == 7:
+                        s.sendall(got)
+            except BlockingIOError:
+                pass
+            except OSError:
+                poller.unregister(s)
+                del found[fd]
+                s.close()
+
+
 def main(args):
     iface = args[0]
+    if iface == "--kernel":
+        return kernel()
     if "--mirror" in args:
         return mirror(iface)
 
