@@ -4,8 +4,9 @@
     python tools/bench.py --profile tcp-rx               where CPython spends its time
 
 Each runtime is measured beside a loop that only sends frames back (`mirror`), which no stack on
-that runtime can exceed, and at last the kernel's own TCP/IP under a plain Python program.  Needs root, for network namespaces; all offloads are off, the MTU is 1500.
-Rates are medians; CPU is that of our side alone.
+that runtime can exceed, and at last the kernel's own TCP/IP under a plain Python program.  Needs
+root, for network namespaces; all offloads are off, the MTU is 1500.  Rates are medians, CPU is that
+of our side alone.
 """
 import argparse
 import contextlib
@@ -218,7 +219,8 @@ def measure(network, runtime, options, show):
             note("udp-sockets-%d" % n, "UDP echo, 64 bytes, with %d bound sockets" % n,
                  median(network, peer, MEASUREMENTS["udp64"], options))
     for n in counts:
-        with Peer(network, runtime, "veth0", OURS + "/24", "--buffer", 4096) as peer, held(network, n):
+        small = Peer(network, runtime, "veth0", OURS + "/24", "--buffer", 4096)
+        with small as peer, held(network, n):
             title = "TCP echo, 64 bytes, with %d connections held" % n
             note("tcp-sockets-%d" % n, title,
                  median(network, peer, MEASUREMENTS["tcp-echo"], options))
@@ -300,7 +302,8 @@ def main():
     }
 
     def show(runtime, key, title, result):
-        console.print("%-18s %-48s %s" % (runtime, title, shown(result)), highlight=False)
+        console.print("%-18s %-48s %s" % (runtime, title, shown(result)),
+                      highlight=False, soft_wrap=True)
         titles[key] = title
 
     titles = {}

@@ -6,8 +6,8 @@
 
 UDP and TCP echo on port 7, TCP discard on 9, source on 19; connections to port 8 are held and left
 alone.  `--udp N` binds N further sockets.  `--mirror` instead sends each frame back as it is:
-the limit of what a stack on this runtime could do.  `--kernel` has the same services on the system's
-own sockets, for comparison.  Says "ready".
+the limit of what a stack on this runtime could do.  `--kernel` has the same services on
+the system's own sockets, for comparison.  Says "ready".
 """
 import sys
 
