@@ -152,6 +152,8 @@ def retransmit(c):
 def timeout(c):
     """The retransmission timer has expired (RFC 6298, 5.4 to 5.7), or the persist timer."""
     state = c.state
+    if c.retries == 2 and state != SYN_RECEIVED:
+        c.path.ip.advise(c.path)    # R1 (RFC 9293, 3.8.3): perhaps another gateway
     if state == SYN_SENT or state == SYN_RECEIVED:
         if c.retries >= (SYN_RETRIES if state == SYN_SENT else SYN_ACK_RETRIES):
             c.end(c.soft_error or ETIMEDOUT)
@@ -167,8 +169,6 @@ def timeout(c):
         _probe(c)
     elif c.snd_max:
         c.tcp.count["timeout"] += 1
-        if c.retries >= 2:
-            c.path.ip.advise(c.path)
         reno.timeout(c)
         c.dupacks = 0
         c.snd_nxt = retransmit(c)
