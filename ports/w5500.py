@@ -109,12 +109,12 @@ class W5500(SpiPort):
         head[0] = rd >> 8
         head[1] = rd & 255
         head[2] = 0x18
-        two = self._two
         # Length and frame in one burst: the chip goes on counting addresses between the calls.
         cs(0)
         spi.write(head)
-        spi.readinto(two)
-        n = (two[0] << 8) | two[1]
+        head = self._two
+        spi.readinto(head)
+        n = (head[0] << 8) | head[1]
         if n < 62 or n > 1520 or n > avail:
             cs(1)
             self._repair("rx_bad_length")
@@ -129,11 +129,11 @@ class W5500(SpiPort):
         rd = (rd + n) & 0xFFFF
         self._rd = rd
         self._avail = avail - n
-        point = self._point_rx
-        point[3] = rd >> 8
-        point[4] = rd & 255
+        head = self._point_rx
+        head[3] = rd >> 8
+        head[4] = rd & 255
         cs(0)
-        spi.write(point)
+        spi.write(head)
         cs(1)
         cs(0)
         spi.write(_RECV)
@@ -284,8 +284,6 @@ class W5500(SpiPort):
             self._tend(now)
         if self._state:
             return 0
-        cs = self._cs
-        spi = self._spi
         missed = False
         if self._irq is not None:
             if not self._edge and self._irq():
@@ -295,11 +293,22 @@ class W5500(SpiPort):
             self._edge = False
             self._look_at = ticks_add(now, _FALLBACK_MS)
             # Before looking, not after: a frame that comes in between sets it again.
-            cs(0)
-            spi.write(_CLEAR_RECV)
-            cs(1)
+            self._write(_CLEAR_RECV)
         if self._command and not self._accepted():
             return 0
+        n = self._size()
+        if n:
+            self._avail = n
+            if missed:
+                self.count["irq_missed"] += 1
+            if n > _SIZE - 1516:
+                self.count["rx_full"] += 1
+        return n
+
+    def _size(self):
+        """RSR, believed only if RX_RD is where it should be."""
+        cs = self._cs
+        spi = self._spi
         said = self._said
         last = -1
         tries = 8
@@ -311,9 +320,9 @@ class W5500(SpiPort):
             if not n:
                 return 0
             rd = (said[5] << 8) | said[6]
-            # The size may change between its two bytes.  It is right if the pointers agree with
-            # it, or if it reads the same twice.
-            if n == ((((said[7] << 8) | said[8]) - rd) & 0xFFFF) or n == last:
+            # The size may change between its two bytes: believe it when the pointers say the same,
+            # and only if they never do (nobody documents RX_WR well) when it reads the same twice.
+            if n == ((((said[7] << 8) | said[8]) - rd) & 0xFFFF) or (n == last and tries < 4):
                 break
             last = n
             self.count["rx_torn"] += 1
@@ -321,11 +330,6 @@ class W5500(SpiPort):
         if rd != self._rd or n > _SIZE or not tries:
             self._repair("rx_pointer")
             return 0
-        if missed:
-            self.count["irq_missed"] += 1
-        if n > _SIZE - 1516:
-            self.count["rx_full"] += 1
-        self._avail = n
         return n
 
     # --- waits, all bounded ---
