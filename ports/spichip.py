@@ -55,6 +55,10 @@ class SpiPort:
         self._clock = clock
         self._sleep = sleep or getattr(time, "sleep_ms", _sleep_ms)
         self._edge = True       # the interrupt line fell since the driver last looked
+        self._rx_buf = self._rx_views = None
+        self._tx_buf = self._tx_views = None
+        self._tx_next = None    # a buffer that was sent from while `_tx_buf` was another ...
+        self._tx_seen = 0       # ... and `count["tx"]` after that
         self._linked = False
         self._state = _LOST
         self._at = self._give_up_at = clock()
@@ -163,6 +167,30 @@ class SpiPort:
     def _on_edge(self, pin):
         self._edge = True       # nothing else: no SPI in what may be a hard interrupt
 
+    # --- buffers ---
+
+    # Slicing allocates, so views of a buffer's first 64, 128, ... bytes are made once and kept; the
+    # one for `n` bytes is number `(n - 1) >> 6`, up to 63 bytes longer than needed.
+
+    def _adopt_rx(self, buf):
+        self._rx_views = _views(buf)
+        self._rx_buf = buf
+
+    def _adopt_tx(self, buf):
+        """Make views of `buf` if it is the first, or comes twice running; were any made?
+
+        A buffer that comes now and then is not worth them.
+        """
+        sent = self.count["tx"]
+        if self._tx_buf is not None and (self._tx_next is not buf or self._tx_seen != sent):
+            self._tx_next = buf
+            self._tx_seen = sent + 1
+            return False
+        self._tx_views = _views(buf)
+        self._tx_buf = buf
+        self._tx_next = None
+        return True
+
     # --- shared bus ---
 
     def _take(self):
@@ -204,12 +232,7 @@ class SpiPort:
             self._give()
 
 
-def views(buf):
-    """Views of `buf[0:64]`, `buf[0:128]`, ... and all of it.
-
-    Slicing allocates, so drivers make these once per buffer; the view for the first `n` bytes is
-    number `(n - 1) >> 6`, up to 63 bytes longer than needed.
-    """
+def _views(buf):
     view = memoryview(buf)
     n = len(buf)
     return [view[:min(end, n)] for end in range(64, n + 64, 64)]

@@ -10,7 +10,7 @@ upset is set up again without anything above noticing more than lost frames.
 No call waits for the chip longer than a few register polls, allocates per frame, or raises.
 `count` says what happened; `docs/w5500.md` says what each counter means.
 """
-from spinet.ports.spichip import UP, SpiPort, views
+from spinet.ports.spichip import UP, SpiPort
 from spinet.prim import copy, ticks_add, ticks_diff, ticks_ms
 
 _TEND_MS = 500          # link poll and register check
@@ -75,9 +75,6 @@ class W5500(SpiPort):
         self._regs = bytearray(0x3A)        # common registers as last read
         self._socket_regs = bytearray(0x30) # those of socket 0
         self._short = bytearray(_MIN)
-        self._rx_buf = self._tx_buf = self._tx_next = None
-        self._rx_views = self._tx_views = None
-        self._tx_seen = 0
         self._rd = self._wr = 0         # RX_RD, TX_WR
         self._avail = 0                 # bytes known to wait from RX_RD on
         self._command = False           # a command may not have been accepted yet
@@ -100,8 +97,7 @@ class W5500(SpiPort):
             if not avail:
                 return 0
         if buf is not self._rx_buf:
-            self._rx_views = views(buf)
-            self._rx_buf = buf
+            self._adopt_rx(buf)
         spi = self._spi
         cs = self._cs
         rd = self._rd
@@ -171,7 +167,7 @@ class W5500(SpiPort):
             return True
         else:
             data = None
-            if buf is self._tx_buf or self._adopt(buf):
+            if buf is self._tx_buf or self._adopt_tx(buf):
                 data = self._tx_views[(n - 1) >> 6]
         spi = self._spi
         cs = self._cs
@@ -215,18 +211,6 @@ class W5500(SpiPort):
             n = _MIN
         cs(1)
         return self._launch(n)
-
-    def _adopt(self, buf):
-        """Make views of `buf` if it is the first, or comes twice running."""
-        sent = self.count["tx"]
-        if self._tx_buf is not None and (self._tx_next is not buf or self._tx_seen != sent):
-            self._tx_next = buf
-            self._tx_seen = sent + 1
-            return False
-        self._tx_views = views(buf)
-        self._tx_buf = buf
-        self._tx_next = None
-        return True
 
     def _write_pieces(self, buf, n):
         """`buf[0:n]` over the bus without a view of it; the end is padded with what was there."""
