@@ -61,6 +61,10 @@ class GatewayNetwork:
         self.thread = threading.Thread(target=self.gateway.run, daemon=True)
         self.thread.start()
 
+    def alive(self):
+        """True while it works."""
+        return self.thread.is_alive()
+
     @staticmethod
     def open(our_port, board_port, port, exact):
         for page in [port] if exact else range(port, port + 20):
@@ -123,6 +127,10 @@ class TapNetwork:
     def summary(self):
         """One line of counters of the bridge."""
         return "frames to the board %d, from it %d" % tuple(self.bridge.carried)
+
+    def alive(self):
+        """True while it works."""
+        return all(thread.is_alive() for thread in self.bridge.threads)
 
     def close(self):
         self.bridge.close()
@@ -206,6 +214,8 @@ class Run:
 
     def check(self):
         """Start the board again if it died."""
+        if not self.network.alive():
+            raise Failed("the %s ended" % self.network.name)
         if self.board.alive() or self.stop.is_set():
             return
         status = self.board.stop()

@@ -17,6 +17,9 @@ import spinet
 from spinet.addr import fmt, fmt_mac, parse, prefixlen
 from spinet.prim import ticks_diff, ticks_ms
 
+# By the numbers of `spinet.arp`.
+_STATES = ("free", "asked for", "reachable", "reachable, asked again", "silent")
+
 
 class Uptime:
     """Seconds since it was made.  Ask at least once in six days: ticks wrap in twelve."""
@@ -100,13 +103,15 @@ def heap():
 
 def neighbours(nic):
     """The ARP table."""
-    return []
+    for hop in list(nic.ip.id.arp.table.values()):
+        yield {"ip": fmt(hop.addr), "mac": fmt_mac(hop.mac) if hop.ok else "",
+               "state": _STATES[hop.state]}
 
 
 def sockets(stack):
     """Listeners, TCP connections and UDP endpoints."""
-    for listeners in list(stack.tcp.listeners.values()):
-        for listener in listeners:
+    for port in sorted(stack.tcp.listeners):
+        for listener in stack.tcp.listeners.get(port, ()):
             yield row("tcp", end(listener.addr, listener.port), "", "LISTEN", 0, 0)
     for conn in stack.tcp.all():
         yield row("tcp", end(conn.path.src, conn.lport), end(conn.path.dst, conn.rport),

@@ -75,6 +75,7 @@ class Board:
     def __init__(self, flash, link, runtime="micropython", on_line=None, main=None):
         self.flash = pathlib.Path(flash)
         self.link = link
+        self.runtime = runtime
         self.interpreter = interpreter(runtime)
         self.on_line = on_line or (lambda text: None)
         self.main = main
