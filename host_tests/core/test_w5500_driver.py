@@ -165,6 +165,36 @@ def test_nothing_on_the_bus_while_the_line_is_high():
     assert b.port.recv(b.buf) == 60 and b.spi.bytes
 
 
+def test_the_interrupt_handler_touches_no_bus():
+    b = Board(irq=True)
+    b.poll()
+    calls = b.spi.calls
+    assert not b.port._edge
+    b.wire.put(frame(60))
+    b.time.advance(100000)
+    assert b.port._edge and b.spi.calls == calls
+
+
+def test_link_is_asked_for_twice_a_second():
+    b = Board(irq=True)
+    b.spi.selects = 0
+    for _ in range(5000):
+        b.time.advance(1000000)
+        b.port.link()
+    assert 18 <= b.spi.selects <= 22, "two bursts each time: %d" % b.spi.selects
+
+
+def test_silicon_does_not_complain():
+    b = Board(chip={"strict": False})
+    for k in range(30):
+        b.wire.put(frame(60 + 40 * k, seed=k))
+        assert b.send(frame(60 + 40 * k, seed=k))
+        b.sleep(1)
+    b.time.sleep_ms(1)
+    assert b.got == b.wire.sent == [frame(60 + 40 * k, seed=k) for k in range(30)]
+    assert b.chip.count["violations"] == 0
+
+
 def test_a_frame_between_clearing_and_looking():
     """The latch is cleared first: whatever comes later raises the line again."""
     b = Board(irq=True)
