@@ -35,6 +35,7 @@ EAGAIN = getattr(errno, "EAGAIN", 11)
 EACCES = 13
 EINVAL = 22
 EPIPE = 32
+EDESTADDRREQ = getattr(errno, "EDESTADDRREQ", 89)
 EMSGSIZE = getattr(errno, "EMSGSIZE", 90)
 EPROTONOSUPPORT = getattr(errno, "EPROTONOSUPPORT", 93)
 ENOPROTOOPT = getattr(errno, "ENOPROTOOPT", 92)

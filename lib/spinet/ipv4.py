@@ -92,7 +92,7 @@ class IPv4:
             "bad_options": 0, "source_route": 0, "bad_source": 0, "not_for_us": 0,
             "link_broadcast": 0, "no_protocol": 0, "fragments": 0, "reassembled": 0,
             "fragmented": 0, "overlap": 0, "reassembly_full": 0, "reassembly_timeout": 0,
-            "bad_fragment": 0,
+            "bad_fragment": 0, "duplicate_fragment": 0,
         }
         self.reassembly = Reassembly(self.timers, self.count, self._late)
         seed = getattr(ethif, "random", None)
