@@ -154,6 +154,7 @@ def test_table_is_bounded_and_a_kept_neighbour_comes_back():
     s = resolved(n)
     path = n.stack.path(b"\x0a\0\0\2", 17)
     for i in range(20, 40):
+        n.run(1)
         n.give(request(sender="10.0.0.%d" % i, mac=bytes((2, 0, 0, 0, 0, i))))
     assert len(n.link.arp.table) == 4
     n.take()

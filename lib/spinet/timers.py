@@ -32,7 +32,8 @@ class Timers:
 
     def __init__(self, now=0):
         self.now = now
-        self.heap = []
+        self.heap = []      # never shrinks, lest it allocate when it grows again
+        self._n = 0         # how many timers are filed in it
 
     def arm(self, timer, delay_ms):
         """(Re)arm `timer` to expire `delay_ms` (0 to 2**29 - 1) after `now`."""
@@ -40,8 +41,11 @@ class Timers:
         timer.due = due
         if timer._pos < 0:
             timer._at = due
-            self.heap.append(timer)
-            self._up(timer, len(self.heap) - 1)
+            n = self._n
+            if n == len(self.heap):
+                self.heap.append(timer)
+            self._n = n + 1
+            self._up(timer, n)
         elif ticks_diff(due, timer._at) < 0:
             timer._at = due
             self._up(timer, timer._pos)
@@ -57,7 +61,9 @@ class Timers:
         if pos < 0:
             return
         timer._pos = -1
-        last = self.heap.pop()
+        self._n = n = self._n - 1
+        last = self.heap[n]
+        self.heap[n] = None
         if last is not timer:
             self._up(last, pos)
             self._down(last, last._pos)
@@ -66,7 +72,7 @@ class Timers:
         """Expire all that is due; the ms until the next deadline, or None."""
         self.now = now
         heap = self.heap
-        while heap:
+        while self._n:
             timer = heap[0]
             wait = ticks_diff(timer._at, now)
             due = timer.due
@@ -98,7 +104,7 @@ class Timers:
     def _down(self, timer, pos):
         heap = self.heap
         at = timer._at
-        end = len(heap)
+        end = self._n
         child = 2 * pos + 1
         while child < end:
             if child + 1 < end and ticks_diff(heap[child + 1]._at, heap[child]._at) < 0:
