@@ -1,6 +1,7 @@
 // Runs MicroPython's 32-bit WebAssembly build: mp_node.mjs RUNTIME HEAP_BYTES CODE DIR...
 // The Python files of each DIR are copied to the same place below / in the runtime's own file
-// system, and each is on sys.path.  Output goes out at once, as it comes.
+// system, and each is on sys.path.  Output goes out at once, as it comes.  Form feeds cut CODE into
+// parts: this runtime collects garbage only when none of its code is running.
 import fs from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -29,7 +30,7 @@ function copy(from, to) {
 for (const dir of dirs) copy(dir, `/${dir}`);
 mp.runPython(`import sys\nsys.path[:] = ${JSON.stringify(dirs.map((dir) => `/${dir}`))}\n`);
 try {
-    mp.runPython(code);
+    for (const part of code.split("\f")) mp.runPython(part);
 } catch (error) {
     fs.writeSync(1, `${error}\n`);
     process.exit(1);

@@ -6,8 +6,12 @@ or `fail`, which follows the traceback.  `broken`: the file cannot be imported.
 import gc
 import sys
 
+tests = Skip = None
 
-def main(module, names):
+
+def load(module):
+    """Import the test file."""
+    global tests, Skip
     try:
         from kit import Skip
 
@@ -15,16 +19,19 @@ def main(module, names):
     except BaseException as e:
         sys.print_exception(e)
         print("\x1ebroken")
-        return
-    for name in names:
-        gc.collect()
-        print("\x1erun", name)
-        try:
-            getattr(tests, name)()
-        except Skip as e:
-            print("\x1eskip", e)
-        except BaseException as e:
-            sys.print_exception(e)
-            print("\x1efail")
-        else:
-            print("\x1epass")
+        sys.exit(1)
+
+
+def run(name):
+    """Run one test."""
+    print("\x1erun", name)
+    try:
+        getattr(tests, name)()
+    except Skip as e:
+        print("\x1eskip", e)
+    except BaseException as e:
+        sys.print_exception(e)
+        print("\x1efail")
+    else:
+        print("\x1epass")
+    gc.collect()

@@ -22,34 +22,48 @@ HEAP = 4 << 20
 SOCKETS = 8
 RING = 2048
 
-MEASURE = """
+# Cut where garbage is to be collected: see mp_runner.CUT.
+MEASURE = r"""
 import gc
 
-def used():
-    gc.collect()
-    gc.collect()
-    return gc.mem_alloc()
+def since(what, n=1, less=0):
+    global start
+    if what:
+        print(what, (gc.mem_alloc() - start) // n - less)
+    start = gc.mem_alloc()
 
-start = used()
+start = None
+CUT
+since("")
 import spinet
-print("import spinet", used() - start)
+gc.collect()
+CUT
+since("import spinet")
 import net
-start = used()
+from spinet.ports import wire
+near, far = wire.pair()
+gc.collect()
+CUT
+since("")
 stack = spinet.Stack(clock=net.Clock(), wait=id)
-empty = used()
-print("a stack", empty - start)
-stack.add(net.End(bytes(6)), "10.0.0.2/24", "10.0.0.1")
-print("an interface with address and route", used() - empty)
-
-pairs = net.Net(rcvbuf={ring}, sndbuf={ring})
+gc.collect()
+CUT
+since("a stack")
+stack.add(near, "10.0.0.2/24", "10.0.0.1")
+gc.collect()
+CUT
+since("an interface with address and route")
+pairs = net.Net(rcvbuf=RING, sndbuf=RING)
 kept = [pairs.pair(99)]
-start = used()
-for i in range({sockets}):
+gc.collect()
+CUT
+since("")
+for i in range(SOCKETS):
     kept.append(pairs.pair(100 + i))
 pairs.run(1000)
-each = (used() - start) // {sockets} // 2
-print("a TCP socket, established, beyond its rings", each - 2 * {ring})
-
+gc.collect()
+CUT
+since("a TCP socket, established, beyond its rings", 2 * SOCKETS, 2 * RING)
 from spinet.socket import SOCK_DGRAM
 
 def datagram_socket(port):
@@ -62,10 +76,14 @@ def datagram_socket(port):
 
 sender = pairs.a.socket(SOCK_DGRAM)
 kept.append(datagram_socket(99))
-start = used()
-for i in range({sockets}):
+gc.collect()
+CUT
+since("")
+for i in range(SOCKETS):
     kept.append(datagram_socket(100 + i))
-print("a UDP socket, with its ring", (used() - start) // {sockets})
+gc.collect()
+CUT
+since("a UDP socket, beyond its ring", SOCKETS, spinet.udp.BUFFER)
 """
 
 
@@ -104,7 +122,8 @@ def ram():
         return {}
     compile_all(OUT / "bytecode", "-msmall-int-bits=31")
     paths = ((OUT / "bytecode").relative_to(ROOT).as_posix(), "host_tests/core")
-    out = runtime.run(MEASURE.format(ring=RING, sockets=SOCKETS), HEAP, paths)
+    code = f"RING, SOCKETS = {RING}, {SOCKETS}" + MEASURE.replace("\nCUT\n", mp_runner.CUT)
+    out = runtime.run(code, HEAP, paths)
     return {what: int(n) for what, _, n in (line.rpartition(" ") for line in out.splitlines())}
 
 
