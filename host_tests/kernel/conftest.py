@@ -1,6 +1,7 @@
 """Tests against the Linux kernel: they need root, network namespaces, and some programs."""
 import shutil
 
+import lab as lab_module
 import netns
 import pytest
 
@@ -38,3 +39,19 @@ def namespaces():
     yield make
     for namespace in made:
         namespace.close()
+
+
+@pytest.fixture(scope="module", params=lab_module.SETUPS)
+def lab(request):
+    """Our servers on each kind of link and each runtime."""
+    made = lab_module.Lab(*request.param.split("-"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def servers_survive(request):
+    """No test ends with our server dead."""
+    yield
+    if "lab" in request.fixturenames:
+        request.getfixturevalue("lab").check()
