@@ -36,7 +36,7 @@ def windowed(send, receive, window, seconds, lost_s=0.2):
 
 
 def rate(answers, took, lost):
-    return {"rate": answers / took, "packets": answers, "lost": lost}
+    return {"rate": answers / took, "packets": answers, "lost": lost, "took_s": took}
 
 
 def udp(address, seconds, size, window):
@@ -89,7 +89,7 @@ def tcp_to(address, seconds):
     took = time.perf_counter() - start
     if rest != b"":
         raise RuntimeError("discard answered")
-    return {"rate": total / took / 1e6, "bytes": total}
+    return {"rate": total / took / 1e6, "bytes": total, "took_s": took}
 
 
 def tcp_from(address, seconds):
@@ -106,7 +106,7 @@ def tcp_from(address, seconds):
     took = time.perf_counter() - start
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     s.close()
-    return {"rate": total / took / 1e6, "bytes": total}
+    return {"rate": total / took / 1e6, "bytes": total, "took_s": took}
 
 
 def connections(address, seconds, clients):
@@ -134,7 +134,8 @@ def connections(address, seconds, clients):
         t.start()
     for t in threads:
         t.join()
-    return {"rate": sum(done) / (time.perf_counter() - start), "failed": sum(failed)}
+    took = time.perf_counter() - start
+    return {"rate": sum(done) / took, "failed": sum(failed), "took_s": took}
 
 
 def tcp_echo(address, seconds, size, window):

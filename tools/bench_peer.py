@@ -21,6 +21,7 @@ def serve(iface, address, buffer, udp):
 
     stack = Stack()
     stack.add(RawSocket(iface), address)
+    stack.tcp.connections_max = 20000
     if buffer:
         stack.tcp.rcvbuf = stack.tcp.sndbuf = buffer
     echo = stack.udp.endpoint(65536)
