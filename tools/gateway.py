@@ -62,6 +62,22 @@ class Flow:
             self.sock.sendto(data, self.peer)
 
 
+class OwnEcho:
+    """ICMP of a gateway: it takes every address, but a ping only for its own."""
+
+    def __init__(self, gateway):
+        self.gateway = gateway
+        self.icmp = gateway.stack.icmp
+        self.error = self.icmp.error
+
+    def input(self, ip, buf, h, s, end):
+        """A message `buf[s:end]` whose IPv4 header begins at `buf[h]`."""
+        if buf[s] == 8 and not ip.is_own(buf, h + 16):
+            self.gateway.count["ping_elsewhere"] += 1
+        else:
+            self.icmp.input(ip, buf, h, s, end)
+
+
 class Gateway:
     """The gateway on `port`, with the given address and forwards; see the module's text.
 
@@ -86,11 +102,13 @@ class Gateway:
         self.running = False
         self.count = dict.fromkeys((
             "tcp_out", "tcp_in", "refused", "reset", "bytes_in", "bytes_out",
-            "udp_out", "udp_in", "udp_flows", "udp_expired", "udp_evicted", "udp_dropped"), 0)
+            "udp_out", "udp_in", "udp_flows", "udp_expired", "udp_evicted", "udp_dropped",
+            "ping_elsewhere"), 0)
+        self.stack.protocols[1] = OwnEcho(self)
 
         self.stack.tcp.catch_all = True
         self.any = self.stack.tcp.listen(None, 0, 64)
-        self.any_udp = self.stack.udp.bind_any()
+        self.any_udp = self.stack.udp.bind_any(1 << 18)
         self.datagram = bytearray(65536)
         self.view = memoryview(self.datagram)
 

@@ -116,6 +116,12 @@ def sockets(stack):
     for conn in stack.tcp.all():
         yield row("tcp", end(conn.path.src, conn.lport), end(conn.path.dst, conn.rport),
                   conn.info()["state"], conn.r_len, conn.s_len)
+    for port in sorted(stack.udp.ports):
+        for endpoint in stack.udp.ports.get(port, ()):
+            remote = endpoint.remote
+            yield row("udp", end(endpoint.addr, port),
+                      end(remote, endpoint.remote_port) if remote else "", "",
+                      endpoint.next_length, 0)
 
 
 def row(kind, local, remote, state, rx, tx):
