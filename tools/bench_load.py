@@ -111,6 +111,7 @@ def tcp_from(address, seconds):
 
 def connections(address, seconds, clients):
     """Connect, one byte there and back, close: connections per second of `clients` in parallel."""
+    source = address.rsplit(".", 1)[0] + ".%d" % (100 + int(time.time()) % 60)
     end = time.perf_counter() + seconds
     done = []
     failed = []
@@ -119,7 +120,11 @@ def connections(address, seconds, clients):
         n = bad = 0
         while time.perf_counter() < end:
             try:
-                s = socket.create_connection((address, 7), timeout=5)
+                s = socket.socket()
+                s.settimeout(5)
+                s.setsockopt(socket.IPPROTO_IP, 24, 1)      # IP_BIND_ADDRESS_NO_PORT
+                s.bind((source, 0))
+                s.connect((address, 7))
                 s.sendall(b"x")
                 n += s.recv(1) == b"x"
                 s.close()
