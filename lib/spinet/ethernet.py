@@ -19,7 +19,6 @@ class Link:
 
     loopback = False
     arp = None
-    rx_group = False    # whether the frame in hand was sent to a group or to all
 
     def __init__(self, port, timers, mtu, header_len):
         self.port = port
@@ -28,6 +27,7 @@ class Link:
         self.header_len = header_len
         self.tx = bytearray(header_len + mtu)
         self.ip = None
+        self.rx_group = False   # whether the frame in hand was sent to a group or to all
         self.broadcast = Neighbour(None, b"\xff\xff\xff\xff", BROADCAST)
 
     def receive(self, limit):

@@ -27,6 +27,9 @@ class RawEndpoint(Datagrams):
         """Exchange packets with `addr` only; None undoes it."""
         self.remote = addr and bytes(addr)
 
+    def repath(self):
+        """An option that packets carry has changed."""
+
     def send(self, buf, start, end):
         """Send `buf[start:end]` to the connected peer; its length."""
         if self.remote is None:

@@ -148,12 +148,14 @@ class DatagramSocket(Socket):
             endpoint.broadcast = bool(value)
         elif level == SOL_SOCKET and option in (SO_RCVBUF, SO_SNDBUF):
             pass
-        elif level == IPPROTO_IP and option == IP_TTL:
-            endpoint.ttl = value
-        elif level == IPPROTO_IP and option == IP_TOS:
-            endpoint.tos = value
-        elif level == IPPROTO_IP and option == IP_MTU_DISCOVER:
-            endpoint.df = value == 2
+        elif level == IPPROTO_IP and option in (IP_TTL, IP_TOS, IP_MTU_DISCOVER):
+            if option == IP_TTL:
+                endpoint.ttl = value
+            elif option == IP_TOS:
+                endpoint.tos = value
+            else:
+                endpoint.df = value == 2
+            endpoint.repath()
         else:
             raise os_error(ENOPROTOOPT)
 

@@ -60,6 +60,10 @@ class UdpEndpoint(Datagrams):
             raise os_error(EACCES)
         return path
 
+    def repath(self):
+        """An option that packets carry has changed."""
+        self._path = self.path_to(self.remote) if self.remote else None
+
     def send(self, buf, start, end):
         """Send `buf[start:end]` to the connected peer; its length."""
         if self.error:
@@ -70,7 +74,8 @@ class UdpEndpoint(Datagrams):
         if path is None:
             raise os_error(EDESTADDRREQ)
         if path.gen != path.ip.gen:
-            self._path = path = self.path_to(self.remote)
+            self.repath()
+            path = self._path
         return self.udp.send(path, self.port, self.remote_port, buf, start, end)
 
     def sendto(self, buf, start, end, addr, port):
@@ -211,29 +216,28 @@ class Udp:
         self._deliver(ip, buf, h, s, end)
 
     def _deliver(self, ip, buf, h, s, end):
+        """Give the datagram to the endpoint that it fits best, a broadcast to all that it fits."""
         sport = buf[s] << 8 | buf[s + 1]
         dport = buf[s + 2] << 8 | buf[s + 3]
-        best = None
+        group = ip.rx_group
+        best = self.any
         score = 0
         for e in self.ports.get(dport, ()):
             mark = self._score(e, buf, h, sport)
-            if mark and ip.rx_group:
-                score = mark
-                self._push(e, buf, h, s, end, sport, dport)
-            elif mark > score:
+            if mark > score or mark and group:
+                if score and group:
+                    self._push(best, buf, h, s, end, sport, dport)
                 best = e
                 score = mark
-        if best is None:
-            best = self.any
-        if best is not None and not (ip.rx_group and score):
+        if best is not None:
             self._push(best, buf, h, s, end, sport, dport)
-        elif not score:
+        else:
             self.count["no_port"] += 1
-            if not ip.rx_group:
+            if not group:
                 ip.icmp.send_error(ip, 3, 3, 0, buf, h, end)
 
     def _score(self, e, buf, h, sport):
-        """How well a datagram fits an endpoint: 0 not at all, 4 connected."""
+        """How well a datagram fits an endpoint: 0 not at all, 4 best."""
         if e.remote is not None:
             if e.remote_port != sport or not eq4(buf, h + 12, e.remote, 0):
                 return 0
