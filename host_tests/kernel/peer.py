@@ -261,7 +261,7 @@ def serve(stack):
     buf = bytearray(65536)
     say("ready")
     while True:
-        wait = stack.poll()
+        stack.idle()
         while echo.readable:
             n = echo.recv_into(buf, 0, len(buf))
             try:
@@ -285,8 +285,6 @@ def serve(stack):
                 session.sock.close()
                 sessions[i] = sessions[-1]
                 sessions.pop()
-        if wait:
-            stack.wait(stack.poll())
 
 
 # -- clients ----------------------------------------------------------------
@@ -410,9 +408,7 @@ def ping(stack, host, *sizes):
 
     sock = stack.socket(socket.SOCK_RAW, socket.IPPROTO_ICMP)
     sock.endpoint.close()
-    sock.endpoint = stack.raw.endpoint(socket.IPPROTO_ICMP)
-    if hasattr(sock.endpoint, "rcvbuf"):
-        pass
+    sock.endpoint = stack.raw.endpoint(socket.IPPROTO_ICMP, 70000)
     sock.settimeout(5)
     for size in sizes:
         size = int(size)
@@ -459,7 +455,7 @@ def abort(stack, host, port):
 def linger(stack, ms):
     began = ticks_ms()
     while ticks_diff(ticks_ms(), began) < ms:
-        stack.wait(min(stack.poll(), 5))
+        stack.idle(5)
 
 
 def main(args):

@@ -129,7 +129,10 @@ class Socket(IOBase):
                 raise os_error(error)
             if left < wait:
                 wait = left
-        if wait:
+        timers = stack.timers
+        if timers.worked:
+            timers.worked = False   # perhaps just what we wait for has come
+        elif wait:
             stack.wait(wait)
         if self.stack is None:
             raise os_error(EBADF)    # somebody closed the socket while we waited

@@ -92,14 +92,29 @@ class Stack:
             timers.now = now = self.clock() if now is None else now
             more = False
             for link in self._links:
-                if link.receive(_BATCH) == _BATCH:
-                    more = True
+                n = link.receive(_BATCH)
+                if n:
+                    timers.worked = True
+                    if n == _BATCH:
+                        more = True
             wait = timers.run(now)
             if more or self.lo.id.waiting:
                 return 0
             return _LONGEST if wait is None or wait > _LONGEST else wait
         finally:
             self._polling = False
+
+    def idle(self, ms=_LONGEST):
+        """The end of one turn of a program's loop: `poll`, then wait at most `ms` for more to do.
+
+        Does not wait if anything happened since the last `idle`: sockets may be ready that were not.
+        """
+        wait = self.poll()
+        timers = self.timers
+        if timers.worked:
+            timers.worked = False
+        elif wait:
+            self.wait(wait if wait < ms else ms)
 
     def path(self, dst, proto, src=None, ttl=64, tos=0, df=False):
         """The path to `dst` (4 bytes) by the interface whose route matches best, or None."""

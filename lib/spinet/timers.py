@@ -34,6 +34,7 @@ class Timers:
         self.now = now
         self.heap = []      # never shrinks, lest it allocate when it grows again
         self._n = 0         # how many timers are filed in it
+        self.worked = False     # a timer has expired, or a frame has come; whoever waits clears it
 
     def arm(self, timer, delay_ms):
         """(Re)arm `timer` to expire `delay_ms` (0 to 2**29 - 1) after `now`."""
@@ -82,6 +83,7 @@ class Timers:
                 return wait
             elif ticks_diff(due, now) <= 0:
                 self.remove(timer)
+                self.worked = True
                 timer.expire(now)
             else:
                 timer._at = due
