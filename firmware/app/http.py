@@ -15,6 +15,8 @@ _BODY = 65536           # of a request that is refused anyway, read and forgotte
 _CHUNK = 1024
 _REQUEST_MS = 10000     # from the first byte of a request to its end
 _TURN = 16              # writes in one step, so that others get theirs
+_IDLE_MS = 500          # silent between requests: a waiting client may have the slot
+_SHY_MS = 3000          # the same before the first request
 _LINGER_MS = 2000       # for the peer to close first after our last byte
 
 _REASON = {
@@ -83,6 +85,7 @@ class Client(Slot):
         self.rest = b""
 
     def begin(self):
+        self.answered = False   # a request was answered on this connection
         self.rest = b""
         self.out = b""
         self.sent = 0
@@ -101,8 +104,11 @@ class Client(Slot):
         self.file_at = 0
         self.chunked = False
 
-    def idle(self):
-        return self.state == _READ and self.head == 0 and self.sock is not None
+    def idle(self, now):
+        if self.state != _READ or self.head or ready(self.sock, RD):
+            return False
+        silent = ticks_diff(now, self.since)
+        return silent > (_IDLE_MS if self.answered else _SHY_MS)
 
     def close(self):
         self.drop_answer()
@@ -342,6 +348,7 @@ class Client(Slot):
         self.out = b""
         self.sent = 0
         if self.keep:
+            self.answered = True
             self.expect_request()
             return
         # To close with unread input would reset the connection and might take

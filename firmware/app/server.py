@@ -41,7 +41,7 @@ class Slot:
         """Do what can be done now; True if anything was.  Closes itself when done."""
         raise NotImplementedError
 
-    def idle(self):
+    def idle(self, now):
         """True if the connection may be closed in favour of a waiting client."""
         return False
 
@@ -98,7 +98,7 @@ class Server:
 
     def accept(self, now):
         """Give one waiting client a slot; True if it got one."""
-        slot = self.free_slot()
+        slot = self.free_slot(now)
         if slot is None:
             return False
         try:
@@ -111,13 +111,13 @@ class Server:
         self.accepted += 1
         return True
 
-    def free_slot(self):
+    def free_slot(self, now):
         """The slot to use next: a free one, a new one, or the one that is idle the longest."""
         best = None
         for slot in self.slots:
             if slot.sock is None:
                 return slot
-            if slot.idle() and (best is None or ticks_diff(slot.since, best.since) < 0):
+            if slot.idle(now) and (best is None or ticks_diff(slot.since, best.since) < 0):
                 best = slot
         if len(self.slots) < self.limit:
             best = self.make()
