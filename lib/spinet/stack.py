@@ -75,7 +75,8 @@ class Stack:
         del self.interfaces[i], self.names[i], self._links[i]
         port = ip.id.port
         ip.disconnect()
-        port.close()
+        if port is not None:
+            port.close()
 
     def poll(self, now=None):
         """Do all work that is due at `now` (ticks in ms; default: the clock's).
