@@ -301,7 +301,7 @@ def main():
         with Network() as network:
             profile(network, options.profile, options)
         return
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)
     report = {
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "quick": options.quick,
         "machine": platform.machine(), "kernel": platform.release(), "cpus": os.cpu_count(),
