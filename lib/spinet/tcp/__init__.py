@@ -8,13 +8,15 @@
     ranges.py   out-of-order data
     rto.py      the retransmission timeout
     reno.py     congestion control
+    options.py  window scale, timestamps, SACK
+    recovery.py what is done about loss
     isn.py      initial sequence numbers and ephemeral ports
 """
 from spinet.errors import (
     EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, os_error,
 )
 from spinet.prim import BUFFER, MANY, cksum, diff32, eq4, ticks_diff
-from spinet.tcp import output
+from spinet.tcp import options, output
 from spinet.tcp.conn import Conn
 from spinet.tcp.input import arrives
 from spinet.tcp.isn import Secret
@@ -31,7 +33,8 @@ class Tcp:
     `rcvbuf` and `sndbuf` are the ring sizes of new connections in bytes,
     `time_wait_max` bounds the connections kept in TIME-WAIT (the oldest makes
     room), `connections_max` all others.  With `catch_all` a listener bound to
-    port 0 accepts connections to every port.
+    port 0 accepts connections to every port.  `timestamps`, `sack` and
+    `window_scaling` are offered to peers and accepted from them.
     """
 
     def __init__(self, stack):
@@ -41,6 +44,7 @@ class Tcp:
         self.connections_max = MANY
         self.time_wait_max = MANY >> 2
         self.catch_all = False
+        self.timestamps = self.sack = self.window_scaling = True
         self.trace = None
         self.table = {}
         self.connections = 0
@@ -57,7 +61,8 @@ class Tcp:
             "runt": 0, "bad_checksum": 0, "group": 0, "no_listener": 0, "no_socket": 0,
             "out_of_window": 0, "no_ack": 0, "bad_ack": 0, "no_syn": 0, "ooo_full": 0,
             "backlog_full": 0, "half_open_full": 0, "too_many": 0, "no_memory": 0, "time_wait_full": 0,
-            "rate_limited": 0, "bad_icmp": 0,
+            "rate_limited": 0, "bad_icmp": 0, "paws": 0,
+            "no_timestamp": 0, "sack_ignored": 0,
         }
 
     # -- from below ---------------------------------------------------------
@@ -92,16 +97,23 @@ class Tcp:
             n = c.head
             if (n[3] == buf[s + 1] and n[2] == buf[s] and eq4(buf, h + 12, c.path.dst, 0)
                     and eq4(buf, h + 16, c.path.src, 0)):
-                if c.state == TIME_WAIT and self._reopens(c, buf, s):
+                if c.state == TIME_WAIT and self._reopens(c, buf, s, p):
                     break
                 arrives(c, buf, s, p, end)
                 return
             c = c.next
         self._unmatched(ip, buf, h, s, p, end)
 
-    def _reopens(self, c, buf, s):
-        """A SYN with a newer sequence number ends TIME-WAIT (RFC 9293, 3.6.1, MAY-2)."""
-        if buf[s + 13] & (SYN | RST | ACK) != SYN or diff32(buf, s + 4, c.head, 8) < 0:
+    def _reopens(self, c, buf, s, p):
+        """A newer SYN ends TIME-WAIT: by its timestamp (RFC 6191) or sequence number (MAY-2)."""
+        if buf[s + 13] & (SYN | RST | ACK) != SYN:
+            return False
+        newer = diff32(buf, s + 4, c.head, 8) >= 0
+        i = options.stamps(buf, s, p)
+        if i and len(c.head) > 20:
+            stamp = diff32(buf, i, c.head, 28)
+            newer = stamp > 0 or stamp == 0 and newer
+        if not newer:
             return False
         c.end(0)
         return True
@@ -175,8 +187,8 @@ class Tcp:
         """A router could not forward without fragmenting (RFC 1191)."""
         if 68 <= mtu < c.path.mtu:
             c.path.mtu = mtu
-            if mtu - 40 < c.mss:
-                c.mss = mtu - 40
+            if mtu - 20 - len(c.head) < c.mss:
+                c.mss = mtu - 20 - len(c.head)
                 if c.state > SYN_RECEIVED:
                     c.snd_nxt = c.rtt_end = 0
                     output.push(c)
@@ -235,6 +247,19 @@ class Tcp:
         path = c.path
         self._secret.isn(c.head, 4, self.timers.now, path.src, c.lport, path.dst, c.rport)
 
+    def draw_clock(self, c):
+        """Give `c` timestamps, from an offset of its own (RFC 7323, 5.4)."""
+        path = c.path
+        base = self._secret.offset(path.src, c.lport, path.dst, c.rport)
+        options.begin_clock(c, base, 0, self.timers.now)
+
+    def rcv_shift(self):
+        """The window scale that makes `rcvbuf` fit 16 bits."""
+        shift = 0
+        while self.rcvbuf >> shift > 65535:
+            shift += 1
+        return shift
+
     def repath(self, c):
         """Routes or addresses have changed: the new path of `c`, or None if there is none."""
         old = c.path
@@ -292,6 +317,8 @@ class Tcp:
         if tos:
             c.tos = tos
         self.draw_isn(c)
+        if self.timestamps:
+            self.draw_clock(c)
         self.remember(c)
         c.set_state(SYN_SENT)
         c.snd_nxt = c.snd_max = 1

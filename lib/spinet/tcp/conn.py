@@ -3,7 +3,7 @@
 Sequence numbers do not fit MicroPython's small integers, so only two are kept,
 in wire form, in the header that every segment of the connection starts from:
 SND.UNA stands where the sequence number goes and RCV.NXT where the
-acknowledgement number goes.  Every other sequence variable of RFC 9293, 3.3.1
+acknowledgement number goes (and timestamps behind them, `options.py`).  Every other sequence variable of RFC 9293, 3.3.1
 is an offset from one of the two, which is small, and moves when it moves:
 
     snd_nxt   the next byte to send                           from SND.UNA
@@ -23,10 +23,10 @@ from spinet.errors import (
     ECONNABORTED, ECONNRESET, EINPROGRESS, EPIPE, ETIMEDOUT, os_error,
 )
 from spinet.prim import copy, ticks_add, ticks_diff
-from spinet.tcp import output, ranges, rto
+from spinet.tcp import output, ranges, recovery, rto
 from spinet.tcp.states import (
     AFTER_CLOSE, BLOCKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_WAIT_2, NAMES, ORPHAN, RECEIVES,
-    SENDS, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
+    SACK, SENDS, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
 )
 from spinet.timers import Timer
 
@@ -45,6 +45,11 @@ class Conn(Timer):
     keep = None         # Keepalive, when the user wants it
     t_idle = None       # deadline of TIME-WAIT, FIN-WAIT-2 or keepalive
     fin_at = -1
+    snd_shift = rcv_shift = 0   # window scaling (RFC 7323, 2)
+    ts_at = 0           # when our timestamp clock was last advanced
+    board = None        # what the peer has selectively acknowledged (recovery.Board)
+    ooo_last = 0        # where the last out-of-order segment began, from RCV.NXT
+    dsack = dsack_at = 0    # what was received twice: bytes, and where, from RCV.NXT
     ttl = 64
     tos = 0
 
@@ -94,6 +99,8 @@ class Conn(Timer):
             self.sbuf = bytearray(self.tcp.sndbuf)
             self.rbuf = bytearray(self.tcp.rcvbuf)
             self.ooo = ranges.new()
+            if self.flags & SACK:
+                self.board = recovery.Board()
 
     # -- what the user calls ------------------------------------------------
 
@@ -239,7 +246,9 @@ class Conn(Timer):
         return {
             "state": NAMES[self.state], "mss": self.mss, "srtt": self.srtt >> 3,
             "rttvar": self.rttvar >> 2, "rto": self.rto, "cwnd": self.cwnd,
-            "ssthresh": self.ssthresh, "snd_wnd": self.snd_wnd, "rcv_wnd": self.rcv_adv,
+            "ssthresh": self.ssthresh, "timestamps": len(self.head) > 20,
+            "sack": bool(self.flags & SACK), "scaling": (self.snd_shift, self.rcv_shift),
+            "snd_wnd": self.snd_wnd, "rcv_wnd": self.rcv_adv,
             "unacked": self.snd_max, "unsent": max(self.s_len - self.snd_nxt, 0),
             "unread": self.r_len, "retries": self.retries,
         }
@@ -271,7 +280,7 @@ class Conn(Timer):
         due = self.t_rexmt
         if due is not None and ticks_diff(due, now) <= 0:
             self.t_rexmt = None
-            output.timeout(self)
+            recovery.timeout(self)
         due = self.t_idle
         if due is not None and ticks_diff(due, now) <= 0:
             self.t_idle = None
@@ -342,7 +351,7 @@ class Conn(Timer):
     def release(self):
         """Give back the memory that no more data will pass through."""
         self.sbuf = b""
-        self.ooo = None
+        self.ooo = self.board = None
         if not self.r_len:
             self.rbuf = b""
 

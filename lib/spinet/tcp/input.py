@@ -6,11 +6,11 @@ nothing but ACK set, skips the checks that it cannot fail.
 """
 from spinet.errors import ECONNREFUSED, ECONNRESET, ENOBUFS
 from spinet.prim import add32, copy, diff32, ticks_diff
-from spinet.tcp import output, ranges, reno, rto
+from spinet.tcp import options, output, ranges, recovery, reno, rto
 from spinet.tcp.output import ACK, FIN, RST, SYN
 from spinet.tcp.states import (
     AFTER_FIN, AFTER_FIN_ACKED, CLOSE_LATER, CLOSED, ESTABLISHED, ORPHAN, PERSIST, RECEIVES,
-    SYN_RECEIVED, SYN_SENT, TIME_WAIT,
+    SACK, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
 )
 from spinet.tcp.conn import TIME_WAIT_MS
 
@@ -24,12 +24,20 @@ def arrives(c, buf, s, p, end):
         _answer_to_syn(c, buf, s, p, end)
         return
     seq = diff32(buf, s + 4, c.head, 8)
+    ts = 0
+    if len(c.head) > 20:
+        ts = options.stamps(buf, s, p)
+        if not _fresh(c, buf, s, ts, end - p):
+            return
     if seq or buf[s + 13] & _PLAIN != ACK or end - p > c.rcv_adv or state != ESTABLISHED:
         if not _acceptable(c, buf, s, seq, end - p):
             return
         if state == SYN_RECEIVED and not _established(c, buf, s):
             return
-    if not _acknowledged(c, buf, s, seq, end - p):
+    if ts and seq <= 0 and not c.ack_owed:
+        # RFC 7323, 4.3: with nothing owed the last ACK sent was for RCV.NXT.
+        copy(c.head, 28, buf, ts, 4)
+    if not _acknowledged(c, buf, s, p, seq, end - p, ts):
         return
     if c.keep:
         c.keep.heard = c.tcp.timers.now
@@ -45,6 +53,23 @@ def arrives(c, buf, s, p, end):
             output.ack(c)
         elif c.t_ack is None:
             output.delay_ack(c)
+
+
+def _fresh(c, buf, s, ts, n):
+    """Protection against wrapped sequence numbers (RFC 7323, 5.3); False: it is an old segment."""
+    if buf[s + 13] & RST:
+        return True
+    if not ts:
+        c.tcp.count["no_timestamp"] += 1    # RFC 7323, 3.2
+        return False
+    if diff32(buf, ts, c.head, 28) >= 0:
+        return True
+    c.tcp.count["paws"] += 1
+    if n:
+        output.ack(c)
+    else:
+        _challenge(c)
+    return False
 
 
 def _acceptable(c, buf, s, seq, n):
@@ -77,6 +102,9 @@ def _acceptable(c, buf, s, seq, n):
         if c.state == SYN_RECEIVED and flags & SYN and seq == -1:
             output.send_syn(c)  # it was our SYN,ACK that was lost
         elif n:
+            if c.flags & SACK and -0x10000000 < seq < 0:
+                c.dsack_at = seq
+                c.dsack = n
             output.ack(c)   # the peer may have missed our acknowledgement of this very data
         else:
             _challenge(c)   # a dead or confused peer: answer, but do not make a storm of it
@@ -118,7 +146,7 @@ def _answer_to_syn(c, buf, s, p, end):
         tcp.count["no_syn"] += 1
         return
     add32(c.head, 8, buf, s + 4, 1)
-    take_options(c, buf, s, p)
+    options.take_syn(c, buf, s, p)
     c.snd_wnd = c.max_wnd = buf[s + 14] << 8 | buf[s + 15]
     if flags & ACK:
         if not _synchronized(c):
@@ -145,7 +173,7 @@ def _established(c, buf, s):
         c.tcp.count["bad_ack"] += 1
         c.tcp.refuse(c, buf, s, s + 20)
         return False
-    c.snd_wnd = c.max_wnd = buf[s + 14] << 8 | buf[s + 15]
+    c.snd_wnd = c.max_wnd = (buf[s + 14] << 8 | buf[s + 15]) << c.snd_shift
     if not _synchronized(c):
         return False
     if c.listener and not c.listener.established(c):
@@ -181,34 +209,17 @@ def _synchronized(c):
     return True
 
 
-def take_options(c, buf, s, p):
-    """The options of a SYN (RFC 9293, 3.2): the maximum segment size the peer can take."""
-    limit = c.path.mtu - 40
-    mss = 536
-    i = s + 20
-    while i < p and buf[i]:
-        if buf[i] == 1:
-            i += 1
-            continue
-        if i + 1 >= p or buf[i + 1] < 2 or i + buf[i + 1] > p:
-            break
-        if buf[i] == 2 and buf[i + 1] == 4:
-            mss = buf[i + 2] << 8 | buf[i + 3]
-        i += buf[i + 1]
-    if mss < 64:
-        mss = 64    # a peer that asks for less is up to no good
-    c.mss = mss if mss < limit else limit
-
-
-def _acknowledged(c, buf, s, seq, n):
+def _acknowledged(c, buf, s, p, seq, n, ts):
     """The fifth check, in the synchronized states; False: the segment ends here."""
     ack = diff32(buf, s + 8, c.head, 4)
-    wnd = buf[s + 14] << 8 | buf[s + 15]
+    wnd = (buf[s + 14] << 8 | buf[s + 15]) << c.snd_shift
     if ack > 0:
         if ack > c.snd_max:
             _challenge(c)   # it acknowledges what was never sent
             return False
-        _advance(c, ack)
+        if ts:
+            _measure(c, buf, ts)
+        _advance(c, ack, buf, s, p)
         if c.state == CLOSED:
             return False
     elif ack < 0:
@@ -216,9 +227,13 @@ def _acknowledged(c, buf, s, seq, n):
             _challenge(c)   # RFC 5961, 5.2
             return False
         return True
-    elif (c.snd_max and not n and not seq and wnd == c.snd_wnd and not buf[s + 13] & FIN
-            and not c.flags & PERSIST):
-        _duplicate(c)
+    elif c.snd_max and not c.flags & PERSIST:
+        if c.board:
+            sacked = options.take_sack(c, buf, s, p) if p - s > len(c.head) else 0
+            if sacked:
+                recovery.duplicate(c, sacked)
+        elif not n and not seq and wnd == c.snd_wnd and not buf[s + 13] & FIN:
+            recovery.duplicate(c, 0)
     # The window (RFC 9293, 3.10.7.4): a segment that gets here is never older than
     # the last that set it, so SND.WL1 and SND.WL2 need not be kept.
     if wnd != c.snd_wnd and (ack > 0 or seq >= 0):
@@ -236,7 +251,16 @@ def _acknowledged(c, buf, s, seq, n):
     return True
 
 
-def _advance(c, ack):
+def _measure(c, buf, ts):
+    """A round-trip time from the timestamp that the peer echoes (RFC 7323, 4.1)."""
+    now = c.tcp.timers.now
+    options.tick(c, now)
+    rtt = diff32(c.head, 24, buf, ts + 4)
+    if 0 <= rtt < 120000:
+        rto.sample(c, rtt)
+
+
+def _advance(c, ack, buf, s, p):
     """`ack` bytes of sequence space are newly acknowledged: SND.UNA moves."""
     n = ack
     head = c.head
@@ -253,22 +277,20 @@ def _advance(c, ack):
     c.snd_max -= ack
     i = c.snd_wnd - ack
     c.snd_wnd = i if i > 0 else 0
-    now = c.tcp.timers.now
     i = c.rtt_end
     if i:
         if ack >= i:
             c.rtt_end = 0
-            rto.sample(c, ticks_diff(now, c.rtt_t0))
+            if len(head) == 20:
+                rto.sample(c, ticks_diff(c.tcp.timers.now, c.rtt_t0))
         else:
             c.rtt_end = i - ack
     c.retries = 0
     c.t_rexmt = c.arm(c.rto) if c.snd_max else None
-    i = c.recover
-    if not i:
-        c.dupacks = 0
-        reno.acked(c, ack)
-    else:
-        _recovering(c, ack, i - ack)
+    n = 0
+    if c.board:
+        n = _report(c, ack, buf, s, p)
+    recovery.acked(c, ack, n)
     if fin:
         state = AFTER_FIN_ACKED[c.state]
         if state == CLOSED:
@@ -277,40 +299,22 @@ def _advance(c, ack):
             c.set_state(state)
 
 
-def _recovering(c, ack, left):
-    """A loss is being recovered from; `left` bytes of what was in flight then are still out."""
-    c.recover = left if left > 0 else 0
-    if c.dupacks < 3:
-        reno.acked(c, ack)      # after a timeout: slow start, no fast retransmit until recovered
-    elif left <= 0:
-        c.dupacks = 0
-        reno.leave_recovery(c)
-    else:
-        reno.partial(c, ack)
-        output.retransmit(c)
+def _report(c, ack, buf, s, p):
+    """Move the scoreboard with SND.UNA and enter what the peer reports; the change in bytes.
 
-
-def _duplicate(c):
-    """A duplicate acknowledgement (RFC 5681, 3.2)."""
-    if c.recover and c.dupacks < 3:
-        return          # RFC 6582, 3.2 step 1: they may be echoes of what was sent twice
-    dupacks = c.dupacks + 1
-    c.dupacks = dupacks
-    if dupacks == 3:
-        c.tcp.count["fast_retransmit"] += 1
-        reno.enter_recovery(c)
-        output.retransmit(c)
-        c.t_rexmt = c.arm(c.rto)
-        output.push(c)
-    elif dupacks > 3:
-        reno.duplicate(c)
-        output.push(c)
-    else:
-        # Limited transmit (RFC 3042): each of the first two lets one new segment go.
-        cwnd = c.cwnd
-        c.cwnd = cwnd + dupacks * c.mss
-        output.push(c)
-        c.cwnd = cwnd
+    Negative where bytes that were reported are now acknowledged: they count once.
+    """
+    board = c.board
+    i = board.high_rxt - ack
+    board.high_rxt = i if i > 0 else 0
+    n = 0
+    if board.sacked[1]:
+        n = ranges.total(board.sacked)
+        ranges.shift(board.sacked, ack)
+        n = ranges.total(board.sacked) - n
+    if p - s > len(c.head):
+        n += options.take_sack(c, buf, s, p)
+    return n
 
 
 def _see_fin(c, at):
@@ -324,6 +328,9 @@ def _data(c, buf, p, end, seq):
     if not RECEIVES >> c.state & 1:
         return      # after the peer's FIN: it has gone mad, and is ignored
     if seq < 0:
+        if c.flags & SACK:
+            c.dsack_at = seq
+            c.dsack = min(-seq, end - p)
         p -= seq    # the front has been here before
         seq = 0
         c.ack_owed = 2
@@ -348,12 +355,18 @@ def _data(c, buf, p, end, seq):
         copy(rbuf, i, buf, p, k)
         copy(rbuf, 0, buf, p + k, n - k)
     if seq:
+        if c.flags & SACK:
+            c.ooo_last = seq
+            if ranges.skip(c.ooo, seq) >= seq + n:
+                c.dsack_at = seq
+                c.dsack = n
         if not ranges.insert(c.ooo, seq, seq + n):
             c.tcp.count["ooo_full"] += 1
         c.ack_owed = 2
         return
     if c.ooo[1]:
         n = ranges.advance(c.ooo, n)
+        c.ooo_last -= n
         c.ack_owed = 2
     else:
         c.ack_owed += 1

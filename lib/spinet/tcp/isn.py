@@ -20,6 +20,10 @@ class Secret:
         dst[i:i + 4] = self._hash(local, lport, remote, rport)[:4]
         add32(dst, i, dst, i, now * 250 & 0xFFFFFFFF)
 
+    def offset(self, local, lport, remote, rport):
+        """4 secret bytes for one tuple: where its timestamps begin."""
+        return self._hash(local, lport, remote, rport)[4:8]
+
     def port(self, free):
         """An ephemeral port for which `free(port)` holds, or 0 (RFC 6056, algorithm 1)."""
         count = 65536 - 49152

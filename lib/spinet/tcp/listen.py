@@ -1,7 +1,7 @@
 """A listening socket's half of TCP: half-open connections and the queue for `accept`."""
 from spinet.tcp import output
 from spinet.tcp.conn import Conn
-from spinet.tcp.input import take_options
+from spinet.tcp.options import take_syn
 from spinet.tcp.states import CLOSED, SYN_RECEIVED
 from spinet.prim import add32
 
@@ -35,7 +35,7 @@ class Listener:
         c = Conn(tcp, path, buf[s + 2] << 8 | buf[s + 3], buf[s] << 8 | buf[s + 1])
         tcp.draw_isn(c)
         add32(c.head, 8, buf, s + 4, 1)
-        take_options(c, buf, s, p)
+        take_syn(c, buf, s, p)
         c.listener = self
         self.half_open.append(c)
         tcp.remember(c)

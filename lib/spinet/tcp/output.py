@@ -4,11 +4,10 @@
 `transmit` puts one segment together in the interface's transmit buffer, and
 everything else here is one of the two with a reason.
 """
-from spinet.errors import ETIMEDOUT
 from spinet.prim import add32, cksum, copy
-from spinet.tcp import reno, rto
+from spinet.tcp import options, ranges
 from spinet.tcp.states import (
-    BLOCKED, CARRIES, NODELAY, OWES_FIN, PERSIST, SYN_RECEIVED, SYN_SENT,
+    BLOCKED, CARRIES, NODELAY, OWES_FIN, PERSIST, SACK, SYN_RECEIVED,
 )
 
 FIN = 1
@@ -18,9 +17,6 @@ PSH = 8
 ACK = 16
 
 DELAYED_ACK_MS = 40
-RETRIES = 12        # of data: about five minutes (RFC 9293, 3.8.3, R2)
-SYN_RETRIES = 7     # of our SYN: three minutes (RFC 9293, 3.8.3)
-SYN_ACK_RETRIES = 5
 
 
 def push(c):
@@ -33,6 +29,10 @@ def push(c):
     fin = OWES_FIN >> state & 1
     while True:
         off = c.snd_nxt
+        if off < c.snd_max and c.board:
+            # After a timeout: what the peer has reported since is not sent again.
+            c.snd_nxt = off = ranges.skip(c.board.sacked, off)
+            mss = min(c.mss, ranges.gap(c.board.sacked, off))
         n = s_len - off
         if n < 0 or not (n or fin):
             return
@@ -56,21 +56,40 @@ def push(c):
             break
         if not transmit(c, off, n, flags):
             return
-        if flags & FIN:
-            n += 1
-        off += n
-        c.snd_nxt = off
-        if off > c.snd_max:
-            if not c.rtt_end:
-                c.rtt_end = off
-                c.rtt_t0 = c.tcp.timers.now
-            c.snd_max = off
-        if c.t_rexmt is None or c.flags & PERSIST:
-            c.flags &= ~PERSIST
-            c.t_rexmt = c.arm(c.rto)
+        _sent(c, off + n + (flags & FIN))
     if not c.snd_max and c.t_rexmt is None:
         # Held back with nothing in flight: nothing but a probe will get an answer.
         c.flags |= PERSIST
+        c.t_rexmt = c.arm(c.rto)
+
+
+def push_one(c):
+    """Send a segment of new data, whatever the congestion window; its bytes, 0 if there is none."""
+    off = c.snd_nxt
+    n = c.s_len - off
+    if n > c.mss:
+        n = c.mss
+    if n <= 0 or n > c.snd_wnd - off or not CARRIES >> c.state & 1:
+        return 0
+    fin = OWES_FIN >> c.state & 1 if off + n == c.s_len else 0
+    if n < c.mss and not fin and not c.flags & NODELAY:
+        return 0
+    if not transmit(c, off, n, ACK | fin):
+        return 0
+    _sent(c, off + n + fin)
+    return n
+
+
+def _sent(c, end):
+    """Everything up to `end` has been sent: the timer must run (RFC 6298, 5.1)."""
+    c.snd_nxt = end
+    if end > c.snd_max:
+        if not c.rtt_end:
+            c.rtt_end = end
+            c.rtt_t0 = c.tcp.timers.now
+        c.snd_max = end
+    if c.t_rexmt is None or c.flags & PERSIST:
+        c.flags &= ~PERSIST
         c.t_rexmt = c.arm(c.rto)
 
 
@@ -86,17 +105,20 @@ def transmit(c, off, n, flags):
     tx = ip.tx
     t = ip.hdr
     head = c.head
-    copy(tx, t, head, 0, 20)
+    end = len(head)
+    if end > 20:
+        options.tick(c, c.tcp.timers.now)
+    copy(tx, t, head, 0, end)
+    end += t
     if off:
         add32(tx, t + 4, head, 4, off)
     tx[t + 13] = flags
-    space = len(c.rbuf) - c.r_len
-    edge = c.rcv_adv
-    if space != edge and (space - edge >= c.mss or space - edge >= len(c.rbuf) >> 1):
-        c.rcv_adv = edge = space if space < 65535 else 65535
-    tx[t + 14] = edge >> 8
-    tx[t + 15] = edge & 255
-    end = t + 20
+    i = _window(c)
+    tx[t + 14] = i >> 8
+    tx[t + 15] = i & 255
+    if c.flags & SACK and c.ooo and (c.ooo[1] or c.dsack) and n + 12 <= c.mss:
+        end += options.put_sack(c, tx, end, min(c.mss - n, t + 60 - end))
+        tx[t + 12] = (end - t) << 2
     if n:
         sbuf = c.sbuf
         i = c.s_head + off
@@ -109,10 +131,11 @@ def transmit(c, off, n, flags):
             copy(tx, end, sbuf, i, k)
             copy(tx, end + k, sbuf, 0, n - k)
         end += n
-    i = cksum(tx, t, end, path.pseudo + 20 + n) ^ 0xFFFF
+    n = end - t
+    i = cksum(tx, t, end, path.pseudo + n) ^ 0xFFFF
     tx[t + 16] = i >> 8
     tx[t + 17] = i & 255
-    if path.send(20 + n):
+    if path.send(n):
         if c.ack_owed:
             c.ack_owed = 0
             c.t_ack = None
@@ -120,6 +143,24 @@ def transmit(c, off, n, flags):
     c.flags |= BLOCKED
     c.t_ack = c.arm(1)
     return False
+
+
+def _window(c):
+    """The window field: what fits the receive ring, opened in useful steps (RFC 9293, 3.8.6.2.2)."""
+    size = len(c.rbuf)
+    space = size - c.r_len
+    edge = c.rcv_adv
+    shift = c.rcv_shift
+    if space != edge and (space - edge >= c.mss or space - edge >= size >> 1):
+        edge = min(space >> shift, 65535) << shift
+        if edge > c.rcv_adv:
+            c.rcv_adv = edge
+        edge = c.rcv_adv
+    if not shift:
+        return edge
+    # Rounded up the edge does not shrink (RFC 7323, 2.4), where there is room for it.
+    up = edge + (1 << shift) - 1 >> shift
+    return up if up << shift <= space else edge >> shift
 
 
 def ack(c):
@@ -131,6 +172,17 @@ def ack(c):
 def delay_ack(c):
     """An acknowledgement is owed, but may wait for data or a second segment (RFC 9293, 3.8.6.3)."""
     c.t_ack = c.arm(DELAYED_ACK_MS)
+
+
+def again(c, off, n):
+    """Retransmit `n` bytes of sequence space from `off`; False if the port is busy."""
+    flags = ACK
+    if off + n > c.s_len:
+        n = c.s_len - off
+        flags |= FIN
+    c.rtt_end = 0
+    c.tcp.count["retransmit"] += 1
+    return transmit(c, off, n, flags)
 
 
 def retransmit(c):
@@ -149,37 +201,7 @@ def retransmit(c):
     return n + (flags & FIN)
 
 
-def timeout(c):
-    """The retransmission timer has expired (RFC 6298, 5.4 to 5.7), or the persist timer."""
-    state = c.state
-    if c.retries == 2 and state != SYN_RECEIVED:
-        c.path.ip.advise(c.path)    # R1 (RFC 9293, 3.8.3): perhaps another gateway
-    if state == SYN_SENT or state == SYN_RECEIVED:
-        if c.retries >= (SYN_RETRIES if state == SYN_SENT else SYN_ACK_RETRIES):
-            c.end(c.soft_error or ETIMEDOUT)
-            return
-        c.tcp.count["retransmit"] += 1
-        c.rtt_end = 0
-        send_syn(c)
-    elif c.retries >= RETRIES:
-        c.tcp.count["timed_out"] += 1
-        c.abort(c.soft_error or ETIMEDOUT)
-        return
-    elif c.flags & PERSIST:
-        _probe(c)
-    elif c.snd_max:
-        c.tcp.count["timeout"] += 1
-        reno.timeout(c)
-        c.dupacks = 0
-        c.snd_nxt = retransmit(c)
-    else:
-        return
-    c.retries += 1
-    rto.back_off(c)
-    c.t_rexmt = c.arm(c.rto)
-
-
-def _probe(c):
+def probe(c):
     """A zero-window probe: one byte beyond the window (RFC 9293, 3.8.6.1), or what silly
     window avoidance has held back until now."""
     off = c.snd_nxt
@@ -217,22 +239,20 @@ def send_syn(c):
     ip = path.ip
     tx = ip.tx
     t = ip.hdr
+    if len(c.head) > 20:
+        options.tick(c, c.tcp.timers.now)
     copy(tx, t, c.head, 0, 20)
-    tx[t + 12] = 0x60
+    n = 20 + options.put_syn(c, tx, t + 20)
+    tx[t + 12] = n << 2
     tx[t + 13] = SYN | ACK if c.state == SYN_RECEIVED else SYN
     edge = c.tcp.rcvbuf
     c.rcv_adv = edge = edge if edge < 65535 else 65535
     tx[t + 14] = edge >> 8
     tx[t + 15] = edge & 255
-    mss = path.mtu - 40
-    tx[t + 20] = 2      # maximum segment size
-    tx[t + 21] = 4
-    tx[t + 22] = mss >> 8
-    tx[t + 23] = mss & 255
-    i = cksum(tx, t, t + 24, path.pseudo + 24) ^ 0xFFFF
+    i = cksum(tx, t, t + n, path.pseudo + n) ^ 0xFFFF
     tx[t + 16] = i >> 8
     tx[t + 17] = i & 255
-    path.send(24)
+    path.send(n)
     if not c.rtt_end and not c.retries:
         c.rtt_end = 1
         c.rtt_t0 = c.tcp.timers.now

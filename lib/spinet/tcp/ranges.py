@@ -71,3 +71,55 @@ def _close_up(ranges, i):
         ranges[i + 1] = ranges[i + 3]
         i += 2
     ranges[last] = ranges[last + 1] = 0
+
+
+def shift(ranges, n):
+    """The origin has moved by `n`: what lies before it is forgotten."""
+    while ranges[1] and ranges[1] <= n:
+        _close_up(ranges, 0)
+    i = 0
+    size = len(ranges)
+    while i < size and ranges[i + 1]:
+        start = ranges[i] - n
+        ranges[i] = start if start > 0 else 0
+        ranges[i + 1] -= n
+        i += 2
+
+
+def skip(ranges, at):
+    """The end of the range that `at` lies in, or `at` itself."""
+    i = 0
+    size = len(ranges)
+    while i < size and ranges[i + 1]:
+        if ranges[i] <= at < ranges[i + 1]:
+            return ranges[i + 1]
+        i += 2
+    return at
+
+
+def gap(ranges, at):
+    """How far it is from `at` to the next range, a lot if there is none."""
+    i = 0
+    size = len(ranges)
+    while i < size and ranges[i + 1]:
+        if ranges[i] > at:
+            return ranges[i] - at
+        i += 2
+    return 0x3FFFFFFF
+
+
+def total(ranges):
+    """The bytes in all ranges."""
+    n = 0
+    i = 0
+    size = len(ranges)
+    while i < size and ranges[i + 1]:
+        n += ranges[i + 1] - ranges[i]
+        i += 2
+    return n
+
+
+def clear(ranges):
+    """Forget everything."""
+    for i in range(len(ranges)):
+        ranges[i] = 0

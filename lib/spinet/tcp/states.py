@@ -62,3 +62,5 @@ ORPHAN = 2          # the user has closed and will read no more
 CLOSE_LATER = 4     # the user closed before the handshake was complete
 PERSIST = 8         # t_rexmt runs for a zero-window probe, not for data in flight
 BLOCKED = 16        # the port was busy: t_ack runs to try again
+SACK = 32           # both ends use selective acknowledgements
+SCALED = 64         # both ends scale their windows
