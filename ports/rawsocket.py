@@ -7,6 +7,9 @@ another one: what comes in goes to both.  Switch its offloads off (`ethtool -K e
 sg off tso off gso off gro off`): with them the kernel hands over, from programs of its own host,
 segments longer than the MTU and checksums not yet computed.
 
+On MicroPython each received frame is allocated, which takes the longer the larger the heap is:
+4 MB are better than 64.
+
 802.1Q tags: the kernel takes them off before a packet socket sees a frame.  Use an interface of
 type vlan, or a TAP, for tagged networks.
 """

@@ -9,6 +9,7 @@ alone.  `--udp N` binds N further sockets.  `--mirror` instead sends each frame 
 the limit of what a stack on this runtime could do.  `--kernel` has the same services on
 the system's own sockets, for comparison.  Says "ready".
 """
+import gc
 import sys
 
 CHUNK = 16384
@@ -19,6 +20,10 @@ def serve(iface, address, buffer, udp):
     from spinet import Stack
     from spinet.ports.rawsocket import RawSocket
 
+    if sys.implementation.name == "micropython":
+        # Each frame from the packet socket is an object of 1.5 KB for a while: collected often, the
+        # heap stays small and its free places quick to find.
+        gc.threshold(262144)
     stack = Stack()
     stack.add(RawSocket(iface), address)
     stack.tcp.connections_max = 20000

@@ -16,7 +16,7 @@ RESET = struct.pack("ii", 1, 0)     # SO_LINGER of a socket whose close is to re
 class Pipe:
     """One direction of a connection: a buffer that is filled only when it is empty."""
 
-    def __init__(self, read, write, shut):
+    def __init__(self, read, write, shut, carried):
         self.read = read            # into a view: count, 0 at the end, -1 when nothing is there
         self.write = write          # from a view: count, 0 when nothing fits
         self.shut = shut            # end of stream to the sink
@@ -25,7 +25,7 @@ class Pipe:
         self.end = 0
         self.ended = False          # the source is at its end
         self.done = False           # and the sink knows
-        self.carried = 0
+        self.carried = carried      # called with the count of bytes that were written
 
     def move(self):
         """Carry what can be carried now; True if anything was.  Passes on any OSError."""
@@ -36,7 +36,7 @@ class Pipe:
                 if not n:
                     return moved
                 self.start += n
-                self.carried += n
+                self.carried(n)
             elif self.ended:
                 self.shut()
                 self.done = True
@@ -68,8 +68,10 @@ class Relay:
         self.inner = inner
         self.connecting = connecting
         self.outcome = False                # connecting the kernel socket has one
-        self.inward = Pipe(self.read_outer, self.write_inner, inner.shutdown)
-        self.outward = Pipe(self.read_inner, self.write_outer, self.shut_outer)
+        self.inward = Pipe(
+            self.read_outer, self.write_inner, inner.shutdown, gateway.carried_in)
+        self.outward = Pipe(
+            self.read_inner, self.write_outer, self.shut_outer, gateway.carried_out)
         self.watched = 0
         self.closed = False
         self.watch()
@@ -167,6 +169,4 @@ class Relay:
         self.gateway.watch(self.outer, self.watched, 0, None)
         self.outer.close()
         self.inner.close()
-        self.gateway.count["bytes_in"] += self.inward.carried
-        self.gateway.count["bytes_out"] += self.outward.carried
         self.gateway.relays.discard(self)

@@ -6,6 +6,7 @@ cpython), TAP (the name of a TAP device to put the board on, as root, instead of
 the gateway).
 """
 import argparse
+import http.client
 import json
 import os
 import pathlib
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
+import urllib.parse
 
 REPO = pathlib.Path(__file__).resolve().parents[1]
 for entry in (str(REPO / "lib"), str(REPO / "tools")):
@@ -84,8 +85,9 @@ class GatewayNetwork:
     def summary(self):
         """One line of counters of the gateway."""
         count = self.gateway.count
-        return "connections in %d, out %d, reset %d; UDP in %d, out %d" % (
-            count["tcp_in"], count["tcp_out"], count["reset"], count["udp_in"], count["udp_out"])
+        return "TCP connections %d in, %d out, %s in, %s out; UDP %d in, %d out" % (
+            count["tcp_in"], count["tcp_out"], size(count["bytes_in"]), size(count["bytes_out"]),
+            count["udp_in"], count["udp_out"])
 
     def close(self):
         self.gateway.stop()
@@ -138,6 +140,18 @@ class TapNetwork:
         self.link.close()
 
 
+def size(n):
+    """Bytes in text: 3.4 MB."""
+    if n < 1000:
+        return "%d B" % n
+    n /= 1000
+    for unit in ("KB", "MB"):
+        if n < 1000:
+            return "%.1f %s" % (n, unit)
+        n /= 1000
+    return "%.1f GB" % n
+
+
 class Bridge:
     """Carries frames between two ports, each way, until closed."""
 
@@ -183,6 +197,7 @@ class Run:
         self.network = TapNetwork(link, tap) if tap else GatewayNetwork(link, port, exact)
         self.board = launch.Board(self.flash, link, runtime, on_line=self.line)
         self.before = None
+        self.client = None      # the connection to the board's page
 
     def line(self, text):
         """Something to show above the live display."""
@@ -193,11 +208,19 @@ class Run:
 
     def status(self):
         """The board's status.json as a dict, or None while it does not answer."""
-        try:
-            with urllib.request.urlopen(self.network.url + "status.json", timeout=2) as answer:
-                return json.load(answer)
-        except (OSError, ValueError):
-            return None
+        # One connection for all, so that looking hardly shows in what is looked at.  It may
+        # have been closed since the last time, so a failure is tried again, once.
+        for _ in range(2):
+            if self.client is None:
+                self.client = http.client.HTTPConnection(
+                    urllib.parse.urlsplit(self.network.url).netloc, timeout=2)
+            try:
+                self.client.request("GET", "/status.json")
+                return json.loads(self.client.getresponse().read())
+            except (OSError, http.client.HTTPException, ValueError):
+                self.client.close()
+                self.client = None
+        return None
 
     def start(self):
         """Start the board and wait until its page answers."""
@@ -265,10 +288,14 @@ class Run:
 
     def show_plain(self):
         """Counters as lines, for a terminal that is none."""
+        due = 0
         while not self.stop.is_set():
             self.check()
-            print("; ".join("%s %s" % fact for fact in self.facts(self.status())), flush=True)
-            self.stop.wait(_PLAIN_EVERY_S)
+            if time.monotonic() >= due:
+                due = time.monotonic() + _PLAIN_EVERY_S
+                facts = self.facts(self.status())
+                print("; ".join("%s %s" % fact for fact in facts), flush=True)
+            self.stop.wait(1)
 
     def show_live(self):
         """Counters in place, with rich."""
@@ -306,6 +333,8 @@ class Run:
             print("make run: %s" % failure, file=sys.stderr)
             return 1
         finally:
+            if self.client:
+                self.client.close()
             self.board.stop()
             self.network.close()
             print("\nStopped." if sys.stdout.isatty() else "Stopped.", flush=True)

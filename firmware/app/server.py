@@ -11,6 +11,7 @@ from spinet.prim import ticks_diff
 
 RD = 1
 WR = 4
+_RESET = b"\1\0\0\0\0\0\0\0"    # struct linger: on, 0 seconds
 
 
 def ready(sock, events):
@@ -52,6 +53,12 @@ class Slot:
         if sock is not None:
             sock.close()
 
+    def abort(self):
+        """Close the connection by a reset, so that what the peer did not read is not kept."""
+        if self.sock is not None:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.close()
+
 
 class Server:
     """A TCP service on `port` with at most `limit` connections.
@@ -87,7 +94,7 @@ class Server:
                         slot.since = now
                         busy = True
                     elif ticks_diff(now, slot.since) > self.patience_ms:
-                        slot.close()
+                        slot.abort()
                 except Exception as error:
                     # The peer went away, or memory is short: the others go on.
                     self.errors += 1

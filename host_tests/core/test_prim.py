@@ -262,7 +262,7 @@ def test_copy_towards_the_front_of_one_buffer():
     rand = Random(11)
     data = rand(64)
     for m in IMPLEMENTATIONS:
-        for distance in range(0, 12):
+        for distance in range(12):
             for n in (1, 16, 33, 48):
                 buf = bytearray(data)
                 m.copy(buf, 2, buf, 2 + distance, n)

@@ -120,6 +120,14 @@ def test_slow_client_does_not_hold_up_others(lab):
         assert slow.recv(12) == b"HTTP/1.1 200"
 
 
+@pytest.mark.slow
+def test_a_request_that_never_ends_is_given_up(lab):
+    with lab.connect(80) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost")
+        assert sock.recv(4096).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+        assert sock.recv(1) == b""
+
+
 def test_waiting_clients_take_over_idle_connections(lab):
     idle = [lab.connect(80) for _ in range(8)]
     try:

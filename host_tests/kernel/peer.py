@@ -469,7 +469,8 @@ def main(args):
     stack = Stack()
     if buffer:
         stack.tcp.rcvbuf = stack.tcp.sndbuf = buffer
-    stack.add(open_port(spec), address, gateway)
+    ip = stack.add(open_port(spec), address, gateway)
+    ip.reassembly.bytes_max = 200000    # the largest datagrams, on MicroPython as well
     if action == "serve":
         serve(stack)
     else:
