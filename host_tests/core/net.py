@@ -75,7 +75,7 @@ class Net:
             self.flying.append((self.elapsed + self.delay + extra, self.sent, self.ends[to_b], out))
 
     def step(self, limit=RUN_MS):
-        """Deliver what is due, poll both hosts, and let time pass up to the next event."""
+        """Deliver what is due and poll both hosts; if nothing was due, let time pass to what is next."""
         now = self.elapsed
         flying = self.flying
         self.flying = []
@@ -89,7 +89,7 @@ class Net:
             wait = min(wait, host.poll())
         for f in self.flying:
             wait = min(wait, f[0] - self.elapsed)
-        if wait > 0:
+        if wait > 0 and not due:
             self.elapsed += wait
             self.clock.advance(wait)
 

@@ -205,7 +205,7 @@ def test_options():
     assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
     client.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 9)
     assert client.getsockopt(socket.IPPROTO_IP, socket.IP_TTL) == 9
-    assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) == 1460
+    assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) == 1448
     assert client.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 4096
     raises(OSError, client.setsockopt, 77, 77, 1)
 

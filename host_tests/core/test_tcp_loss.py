@@ -168,6 +168,7 @@ def transfer(net, n, client=None, server=None):
             got.extend(part)
 
     net.until(turn)
+    net.took = net.elapsed
     assert got == data, "the stream arrived as it was sent"
     server.close()
     client.close()

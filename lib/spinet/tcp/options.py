@@ -170,7 +170,7 @@ def take_sack(c, buf, s, p):
         return 0
     end = i + buf[i + 1] - 7
     i += 2
-    sacked = c.sacked
+    sacked = c.board.sacked
     before = ranges.total(sacked)
     head = c.head
     while i < end:

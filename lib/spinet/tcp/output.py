@@ -29,16 +29,17 @@ def push(c):
     fin = OWES_FIN >> state & 1
     while True:
         off = c.snd_nxt
+        room = c.cwnd
         if off < c.snd_max and c.board:
             # After a timeout: what the peer has reported since is not sent again.
             c.snd_nxt = off = ranges.skip(c.board.sacked, off)
             mss = min(c.mss, ranges.gap(c.board.sacked, off))
+            room += ranges.total(c.board.sacked, off)
         n = s_len - off
         if n < 0 or not (n or fin):
             return
-        room = c.snd_wnd
-        if room > c.cwnd:
-            room = c.cwnd
+        if room > c.snd_wnd:
+            room = c.snd_wnd
         room -= off
         flags = ACK
         if n > mss:

@@ -108,12 +108,12 @@ def gap(ranges, at):
     return 0x3FFFFFFF
 
 
-def total(ranges):
-    """The bytes in all ranges."""
+def total(ranges, end=0x3FFFFFFF):
+    """The bytes in all ranges that begin before `end`."""
     n = 0
     i = 0
     size = len(ranges)
-    while i < size and ranges[i + 1]:
+    while i < size and ranges[i + 1] and ranges[i] < end:
         n += ranges[i + 1] - ranges[i]
         i += 2
     return n
