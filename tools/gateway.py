@@ -6,7 +6,8 @@ sends out, to whatever address, are carried by ordinary sockets of the host;
 chosen ports of the host lead to ports of the board.  10.0.2.2 itself stands for
 the host: what the board sends there goes to 127.0.0.1.
 
-Flow control is end to end: each direction of a TCP connection has one buffer
+A connection of the board opens when the real one has (`door.py`).  Flow
+control is end to end: each direction of a TCP connection has one buffer
 here, and while it is full its source is not read, so the window towards the
 sender closes.  End of stream and reset are carried over as what they are.
 
@@ -18,12 +19,12 @@ sender closes.  End of stream and reset are carried over as what they are.
 """
 import argparse
 import collections
-import errno
 import selectors
 import signal
 import socket
 import time
 
+from door import Door
 from relay import RESET, Relay
 from spinet import Stack, addr
 
@@ -105,6 +106,7 @@ class Gateway:
             "udp_out", "udp_in", "udp_flows", "udp_expired", "udp_evicted", "udp_dropped",
             "ping_elsewhere"), 0)
         self.stack.protocols[1] = OwnEcho(self)
+        self.stack.protocols[6] = self.door = Door(self)
 
         self.stack.tcp.catch_all = True
         self.any = self.stack.tcp.listen(None, 0, 64)
@@ -152,6 +154,8 @@ class Gateway:
         if self.udp_from_board():
             busy = True
         self.expire()
+        if self.door.connected:
+            self.door.sweep()
         events = self.selector.select(0 if busy else wait_ms / 1000)
         # What the events lead to arms timers, and it may be long since the stack saw the clock.
         self.stack.timers.now = self.stack.clock()
@@ -174,6 +178,7 @@ class Gateway:
             return
         for relay in list(self.relays):
             relay.abort()
+        self.door.close()
         for flow in self.flows.values():
             flow.sock.close()
         for sock in self.listeners:
@@ -194,14 +199,11 @@ class Gateway:
         inner = self.any.accept()
         while inner is not None:
             took = True
-            outer = self.host_socket(socket.SOCK_STREAM)
-            code = outer.connect_ex((self.outside(inner.path.src), inner.lport))
-            relay = Relay(self, outer, inner, "outer")
-            self.relays.add(relay)
-            self.count["tcp_out"] += 1
-            if code not in (0, errno.EINPROGRESS):
-                self.count["refused"] += 1
-                relay.abort()
+            outer = self.door.take(inner)
+            if outer is None:
+                inner.abort()
+            else:
+                self.relays.add(Relay(self, outer, inner, False))
             inner = self.any.accept()
         return took
 
@@ -258,7 +260,7 @@ class Gateway:
             outer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             outer.close()
             return
-        self.relays.add(Relay(self, outer, inner, "inner"))
+        self.relays.add(Relay(self, outer, inner, True))
 
     def outside(self, address):
         """The host's text address that stands behind the 4 bytes that the board used."""

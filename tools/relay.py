@@ -58,8 +58,7 @@ class Pipe:
 class Relay:
     """One TCP connection: a kernel socket (`outer`) and one of our stack (`inner`), joined.
 
-    One of the two is still connecting at first: `connecting` is "outer" or
-    "inner", then None.
+    The kernel socket is connected; with `connecting` the inner one is still under way.
     """
 
     def __init__(self, gateway, outer, inner, connecting):
@@ -67,7 +66,6 @@ class Relay:
         self.outer = outer
         self.inner = inner
         self.connecting = connecting
-        self.outcome = False                # connecting the kernel socket has one
         self.inward = Pipe(
             self.read_outer, self.write_inner, inner.shutdown, gateway.carried_in)
         self.outward = Pipe(
@@ -103,7 +101,6 @@ class Relay:
 
     def ready(self, _):
         """The kernel socket can do what it was watched for."""
-        self.outcome = True
         self.move()
 
     def move(self):
@@ -127,25 +124,21 @@ class Relay:
         return moved
 
     def connected(self):
-        """True once the side that is connecting is connected.  OSError if it will not be."""
-        if self.connecting == "outer":
-            ready = self.outcome
-            failed = ready and self.outer.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        else:
-            failed = self.inner.connect_error()
-            ready = failed != EINPROGRESS
-        if ready and failed:
-            raise OSError(failed, "cannot connect")
-        if ready:
-            self.connecting = None
-        return ready
+        """True once the inner connection is open.  OSError if it will not be."""
+        error = self.inner.connect_error()
+        if error == EINPROGRESS:
+            return False
+        if error:
+            raise OSError(error, "cannot connect")
+        self.connecting = False
+        return True
 
     def watch(self):
         """Watch the kernel socket for exactly what can be done with it."""
-        if self.connecting:
-            events = selectors.EVENT_WRITE if self.connecting == "outer" else 0
-        else:
-            events = selectors.EVENT_READ if self.inward.wants_input() else 0
+        events = 0
+        if not self.connecting:
+            if self.inward.wants_input():
+                events = selectors.EVENT_READ
             if self.outward.start < self.outward.end:
                 events |= selectors.EVENT_WRITE
         if events != self.watched:

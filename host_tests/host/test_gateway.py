@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import door as door_module
 import gateway as gateway_module
 import relay as relay_module
 from board.launch import free_ports
@@ -185,11 +186,27 @@ def test_refused_by_the_host_is_an_error_for_the_board(net):
     port = closed.getsockname()[1]
     closed.close()
     sock = net.socket()
-    with pytest.raises(OSError):
+    with pytest.raises(OSError) as caught:
         sock.connect((HOST, port))
-        sock.recv(1)
+    assert caught.value.errno == 111, "ECONNREFUSED, as if the real host had said so"
     assert net.gateway.count["refused"] == 1
-    net.pump_until(lambda: not net.gateway.relays)
+    assert net.gateway.stack.tcp.count["established"] == 0
+
+
+def test_many_connections_wait_for_the_outside(net, monkeypatch):
+    """Hosts that do not answer hold a bounded number of SYNs and sockets, and nobody else up."""
+    monkeypatch.setattr(door_module, "MOST", 4)
+    for port in range(1, 9):
+        sock = net.socket(timeout=0)
+        with pytest.raises(OSError):
+            sock.connect(("192.0.2.1", port))
+    net.pump_until(lambda: net.gateway.count["tcp_out"] >= 8)
+    assert len(net.gateway.door.knocking) <= 4
+    with HostServer(echo) as server:
+        sock = net.connect(server.port)
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+    assert not net.gateway.door.connected
 
 
 def test_a_reader_that_stops_stops_the_sender(net):

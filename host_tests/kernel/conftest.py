@@ -9,6 +9,8 @@ import pytest
 def pytest_collection_modifyitems(items):
     here = [item for item in items if item.path.parent.name == "kernel"]
     why = netns.why_not() if here else None
+    if here and not why:
+        netns.sweep()
     for item in here:
         if why:
             item.add_marker(pytest.mark.skip(reason="tests against the kernel: " + why))

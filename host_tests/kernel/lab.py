@@ -1,7 +1,9 @@
 """A kernel and our stack on one link, as the tests want them."""
 import hashlib
+import json
 import os
 import select
+import signal
 import sys
 import threading
 
@@ -114,6 +116,11 @@ class Lab:
             raise AssertionError("client %s hangs; it said: %s" % (args, out))
         assert process.returncode == 0, out
         return out.strip()
+
+    def end_of_cable(self, i):
+        """End the bad cable of the i-th link; what it did, each way."""
+        self.cables[i].send_signal(signal.SIGTERM)
+        return json.loads(self.cables[i].communicate(timeout=5)[0])
 
     def check(self):
         """The server still runs."""

@@ -12,7 +12,6 @@ import subprocess
 
 CLONE_NEWNET = 0x40000000
 OFFLOADS = ("rx", "tx", "sg", "tso", "gso", "gro", "txvlan", "rxvlan")
-_libc = ctypes.CDLL(None, use_errno=True)
 _serial = itertools.count(1)
 
 
@@ -37,6 +36,21 @@ def run(*command, **kwargs):
     if done.returncode:
         raise RuntimeError("%s: %s" % (" ".join(map(str, command)), done.stderr or done.stdout))
     return done.stdout
+
+
+def sweep():
+    """Remove what a test run that was killed has left, with the processes in it."""
+    for line in run("ip", "netns", "list").splitlines():
+        name = line.split()[0]
+        parts = name.split("-")
+        if parts[0] != "spinet" or len(parts) != 4 or not parts[1].isdigit():
+            continue
+        if os.path.exists("/proc/" + parts[1]):
+            continue
+        for pid in run("ip", "netns", "pids", name).split():
+            with contextlib.suppress(OSError):
+                os.kill(int(pid), signal.SIGKILL)
+        subprocess.run(["ip", "netns", "delete", name], stderr=subprocess.DEVNULL)
 
 
 class Namespace:
@@ -73,11 +87,12 @@ class Namespace:
         before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         there = os.open("/run/netns/" + self.name, os.O_RDONLY)
         try:
-            if _libc.setns(there, CLONE_NEWNET):
+            libc = ctypes.CDLL(None, use_errno=True)
+            if libc.setns(there, CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), "setns")
             yield
         finally:
-            _libc.setns(before, CLONE_NEWNET)
+            ctypes.CDLL(None).setns(before, CLONE_NEWNET)
             os.close(before)
             os.close(there)
 

@@ -18,6 +18,10 @@ CABLES = {
 }
 # How much is carried each way: what takes a second or two.
 SIZE = {"loss-5": MB // 2, "loss-1": 2 * MB, "delay-20": 2 * MB, "corrupted": MB, "all-of-it": MB}
+# What the cable must have done.
+DOES = {"loss-1": ["lost"], "loss-5": ["lost"], "duplicates": ["duplicated"],
+        "reordered": ["reordered"], "corrupted": ["corrupted"], "delay-20": [], "narrow": [],
+        "all-of-it": ["lost", "duplicated", "reordered", "corrupted"]}
 RUNTIMES = ("cpython", "micropython")
 
 pytestmark = pytest.mark.slow
@@ -32,7 +36,11 @@ def lab(request):
     sock = made.kernel.connect((OURS, 7), timeout=20)
     sock.close()
     yield made
+    found = made.end_of_cable(0)
     made.close()
+    for count in found.values():
+        for name in DOES[cable]:
+            assert count["frames"] < 500 or count[name] > 0, (name, found)
 
 
 def test_curl_down_and_up(lab, need, tmp_path):
