@@ -16,7 +16,7 @@ _RESET = b"\1\0\0\0\0\0\0\0"    # struct linger: on, 0 seconds
 
 def ready(sock, events):
     """Which of `events` (RD, WR) are possible without waiting; unlike `ioctl`, never pumps."""
-    return sock._flags() & events
+    return sock.ready() & events
 
 
 class Slot:

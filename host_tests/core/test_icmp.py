@@ -1,6 +1,6 @@
 """ICMP: echo, errors sent and received, redirects."""
 from kit import heap_locked, raises
-from lone import ALL_MAC, OUR_MAC, PEER_MAC, Lone, ether, ipv4, udp
+from lone import ALL_MAC, OUR_MAC, PEER_MAC, ether, ipv4, udp
 from net import checksum
 from test_udp import Sink, bound, known
 

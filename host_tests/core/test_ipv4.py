@@ -1,6 +1,6 @@
 """IPv4: what is taken in, what is refused and counted, and how packets are addressed."""
 from kit import raises
-from lone import ALL_MAC, OUR_MAC, PEER_MAC, Lone, arp, ether, ipv4, udp
+from lone import ALL_MAC, OUR_MAC, PEER_MAC, Lone, arp, ether, ipv4
 from net import checksum
 
 

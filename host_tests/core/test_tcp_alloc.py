@@ -71,7 +71,8 @@ def test_data_in_sequence_is_received_and_acknowledged():
         s = p.accept()
         p.send("A", 1, 1, b"w" * 100)
         p.run(100)
-        sent = locked(p, lambda: (p.send("A", 101, 1, b"x" * 1000), p.send("PA", 1101, 1, b"y" * 500)))
+        sent = locked(p, lambda: (p.send("A", 101, 1, b"x" * 1000),
+                                  p.send("PA", 1101, 1, b"y" * 500)))
         assert sent == 1
         buf = bytearray(2000)
 

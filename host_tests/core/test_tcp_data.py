@@ -164,6 +164,18 @@ def test_peer_that_answers_no_probe_is_given_up():
         assert e.errno == 110
 
 
+def test_a_peer_that_keeps_its_window_shut_does_not_hold_an_orphan_for_ever():
+    p = Peer()
+    s = p.accept(window=0)
+    s.send(b"never taken")
+    s.close()
+    for _ in range(4000):
+        p.run(500)
+        if p.take():
+            p.send("A", 1, 1, window=0)
+    assert not p.stack.tcp.table
+
+
 def test_nagle_holds_a_small_segment_while_one_is_unacknowledged():
     p = Peer()
     s = p.accept()

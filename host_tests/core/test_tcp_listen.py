@@ -37,15 +37,34 @@ def test_syn_flood_is_bounded_and_a_real_client_gets_in():
     for i in range(500):
         p.rport = 10000 + i
         p.send("S")
+    most = max(p.stack.tcp.half_open_max, 5)
+    assert len(p.take()) == most == len(server.listener.half_open)
+    assert len(p.stack.tcp.table) == most == p.stack.tcp.connections
+    p.run(1100)
     p.take()
-    assert len(server.listener.half_open) == 8
-    assert len(p.stack.tcp.table) == 8 and p.stack.tcp.connections == 8
     p.rport = 9999
     p.send("S")
     p.one("SA")
     p.send("A", 1, 1)
     s, peer = server.accept()
     assert peer == ("10.0.0.2", 9999)
+
+
+def test_a_burst_never_costs_a_client_that_was_answered():
+    p = Peer()
+    server = listening(p, 2)
+    p.stack.tcp.half_open_max = 8
+    answered = []
+    for i in range(20):
+        p.rport = 10000 + i
+        p.send("S")
+        if p.take():
+            answered.append((p.rport, p.iss))
+    assert len(answered) == 8
+    for p.rport, p.iss in answered:
+        p.send("A", 1, 1)
+    p.none()
+    assert len(server.listener.queue) == 8
 
 
 def test_half_open_connections_time_out():
@@ -173,7 +192,8 @@ def test_malformed_headers_are_counted():
 
 
 def test_options_that_lie_about_their_length():
-    for options in (b"\2", b"\2\0\5\xb4", b"\2\4\0\0", b"\3\xff\1\1", b"\1\1\1\2", b"\xfe\2\2\4\5\xb4\0\0"):
+    for options in (b"\2", b"\2\0\5\xb4", b"\2\4\0\0", b"\3\xff\1\1", b"\1\1\1\2",
+                    b"\xfe\2\2\4\5\xb4\0\0"):
         p = Peer()
         server = listening(p)
         p.send("S", options=options)

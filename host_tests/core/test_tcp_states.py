@@ -297,7 +297,8 @@ def test_blocking_calls_raise_when_the_connection_dies():
     s = p.accept()
     s.setblocking(True)
     s.settimeout(5)
-    p.raw(6, bytes((5555 >> 8, 5555 & 255, 0, 80)) + b"\xff\xff\xff\xf1" + b"\0\0\0\0\x50\4\0\0\0\0\0\0", 16)
+    p.raw(6, bytes((5555 >> 8, 5555 & 255, 0, 80)) + b"\xff\xff\xff\xf1"
+          + b"\0\0\0\0\x50\4\0\0\0\0\0\0", 16)
     assert raises(OSError, s.recv, 10).errno == ECONNRESET
 
 

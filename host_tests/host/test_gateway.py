@@ -106,10 +106,10 @@ def test_outgoing_tcp_carries_every_byte_both_ways(net):
         sock.setblocking(False)
         while len(got) < len(data):
             wanted = 5 if at < len(data) else 1
-            net.pump_until(lambda wanted=wanted: sock._flags() & wanted)
+            net.pump_until(lambda wanted=wanted: sock.ready() & wanted)
             if at < len(data):
                 at += sock.write(data[at:at + 20000]) or 0
-            if sock._flags() & 1:
+            if sock.ready() & 1:
                 got += sock.recv(65536)
         assert got == data
         sock.close()

@@ -73,7 +73,7 @@ class Path:
         return False
 
     def send_large(self, buf, start, end):
-        """Send `buf[start:end]`, a transport's header and payload, in as many fragments as it takes.
+        """Send `buf[start:end]`, a transport's header and payload, in as many fragments as needed.
 
         False when the port is busy.  OSError(EMSGSIZE) when it is too long, or may not be
         fragmented and does not fit.

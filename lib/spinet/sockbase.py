@@ -1,4 +1,4 @@
-"""What stream and datagram sockets have in common: constants, addresses, waiting, being a stream."""
+"""What all sockets have in common: constants, addresses, waiting, being a stream."""
 from spinet.addr import fmt, parse
 from spinet.errors import EAGAIN, EBADF, ETIMEDOUT, os_error
 from spinet.prim import IOBase, ticks_diff
@@ -143,7 +143,7 @@ class Socket(IOBase):
             if self.stack is None:
                 return NVAL
             self.stack.poll()
-            return self._flags() & (arg | ERR | HUP)
+            return self.ready() & (arg | ERR | HUP)
         if request == 4:
             self.close()
             return 0

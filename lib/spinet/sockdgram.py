@@ -196,7 +196,8 @@ class DatagramSocket(Socket):
         """The socket itself: it is a stream."""
         return self
 
-    def _flags(self):
+    def ready(self):
+        """What `ioctl` would answer to a poll (RD, WR, ERR, HUP), without pumping the stack."""
         flags = WR
         if self.endpoint.readable:
             flags |= RD

@@ -258,7 +258,7 @@ class StreamSocket(Socket):
             self.conn.shutdown()
 
     def close(self):
-        """Done with the socket; what was sent is still delivered, as long as the stack is polled."""
+        """Done with the socket; what was sent is still delivered while the stack is polled."""
         stack = self.stack
         if stack is None:
             return
@@ -353,7 +353,8 @@ class StreamSocket(Socket):
         """The socket itself: it is a stream."""
         return self
 
-    def _flags(self):
+    def ready(self):
+        """What `ioctl` would answer to a poll (RD, WR, ERR, HUP), without pumping the stack."""
         listener = self.listener
         if listener is not None:
             return RD if listener.queue else 0

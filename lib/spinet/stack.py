@@ -108,7 +108,7 @@ class Stack:
     def idle(self, ms=_LONGEST):
         """The end of one turn of a program's loop: `poll`, then wait at most `ms` for more to do.
 
-        Does not wait if anything happened since the last `idle`: sockets may be ready that were not.
+        Does not wait if anything happened since the last `idle`: sockets may have become ready.
         """
         wait = self.poll()
         timers = self.timers

@@ -43,6 +43,7 @@ class Tcp:
         self.rcvbuf = self.sndbuf = BUFFER
         self.connections_max = MANY
         self.time_wait_max = MANY >> 2
+        self.half_open_max = max(MANY >> 6, 8)
         self.catch_all = False
         self.timestamps = self.sack = self.window_scaling = True
         self.trace = None
@@ -60,7 +61,8 @@ class Tcp:
             "reset_received": 0, "challenge_ack": 0, "timed_out": 0, "keepalive_dead": 0,
             "runt": 0, "bad_checksum": 0, "group": 0, "no_listener": 0, "no_socket": 0,
             "out_of_window": 0, "no_ack": 0, "bad_ack": 0, "no_syn": 0, "ooo_full": 0,
-            "backlog_full": 0, "half_open_full": 0, "too_many": 0, "no_memory": 0, "time_wait_full": 0,
+            "backlog_full": 0, "half_open_full": 0, "too_many": 0, "no_memory": 0,
+            "time_wait_full": 0,
             "rate_limited": 0, "bad_icmp": 0, "paws": 0,
             "no_timestamp": 0, "sack_ignored": 0,
         }

@@ -3,8 +3,9 @@
 Sequence numbers do not fit MicroPython's small integers, so only two are kept,
 in wire form, in the header that every segment of the connection starts from:
 SND.UNA stands where the sequence number goes and RCV.NXT where the
-acknowledgement number goes (and timestamps behind them, `options.py`).  Every other sequence variable of RFC 9293, 3.3.1
-is an offset from one of the two, which is small, and moves when it moves:
+acknowledgement number goes (and timestamps behind them, `options.py`).  Every
+other sequence variable of RFC 9293, 3.3.1 is an offset from one of the two,
+which is small, and moves when it moves:
 
     snd_nxt   the next byte to send                           from SND.UNA
     snd_max   the highest byte sent, plus one                 from SND.UNA

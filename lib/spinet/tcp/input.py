@@ -241,7 +241,8 @@ def _acknowledged(c, buf, s, p, seq, n, ts):
         if wnd > c.max_wnd:
             c.max_wnd = wnd
     if c.flags & PERSIST:
-        c.retries = 0
+        if not c.flags & ORPHAN:
+            c.retries = 0   # an answer to a probe; but a user who has gone waits only so long
         if c.snd_wnd:
             c.flags &= ~PERSIST
             rto.restore(c)

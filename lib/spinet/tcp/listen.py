@@ -9,10 +9,11 @@ from spinet.prim import add32
 class Listener:
     """Accepts connections to `port` at `addr` (4 bytes, or None for every address).
 
-    At most `backlog` connections wait to be accepted before new ones are
-    ignored, and at most `backlog` (but never fewer than 8) are half open: a
-    newer SYN takes the place of the oldest, so a flood of SYNs cannot keep
-    everybody else out for longer than it lasts.
+    At most `backlog` connections wait to be accepted before new SYNs are
+    ignored, and at most `backlog` or `tcp.half_open_max`, whichever is more,
+    are half open.  Where that is too few, one whose peer has let a second go
+    by without an answer makes room; without such a one the new SYN is ignored
+    and its sender will repeat it.
     """
 
     def __init__(self, tcp, addr, port, backlog):
@@ -29,8 +30,10 @@ class Listener:
         if len(self.queue) >= self.backlog:
             tcp.count["backlog_full"] += 1
             return
-        if len(self.half_open) >= max(self.backlog, 8):
+        if len(self.half_open) >= self._half_open_max():
             tcp.count["half_open_full"] += 1
+            if not self.half_open[0].retries:
+                return
             self.half_open[0].end(0)
         c = Conn(tcp, path, buf[s + 2] << 8 | buf[s + 3], buf[s] << 8 | buf[s + 1])
         tcp.draw_isn(c)
@@ -44,10 +47,13 @@ class Listener:
         output.send_syn(c)
         c.t_rexmt = c.arm(c.rto)
 
+    def _half_open_max(self):
+        return max(self.backlog, self.tcp.half_open_max)
+
     def established(self, c):
         """`c` is established and waits to be accepted; False if there is no room left."""
         self.half_open.remove(c)
-        if len(self.queue) >= self.backlog + max(self.backlog, 8):
+        if len(self.queue) >= self.backlog + self._half_open_max():
             self.tcp.count["backlog_full"] += 1
             return False
         self.queue.append(c)

@@ -147,7 +147,7 @@ def transmit(c, off, n, flags):
 
 
 def _window(c):
-    """The window field: what fits the receive ring, opened in useful steps (RFC 9293, 3.8.6.2.2)."""
+    """The window field: what the ring has room for, opened in useful steps (3.8.6.2.2)."""
     size = len(c.rbuf)
     space = size - c.r_len
     edge = c.rcv_adv
