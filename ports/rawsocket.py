@@ -10,8 +10,9 @@ segments longer than the MTU and checksums not yet computed.
 On MicroPython each received frame is allocated, which takes the longer the larger the heap is:
 4 MB are better than 64.
 
-802.1Q tags: the kernel takes them off before a packet socket sees a frame.  Use an interface of
-type vlan, or a TAP, for tagged networks.
+802.1Q: the kernel takes tags off before a packet socket sees a frame, so tagged frames are not
+received: they would look untagged.  For a VLAN use its own interface (`ip link add link eth0 name
+eth0.5 type vlan id 5`), or a TAP.
 """
 import errno
 import socket
@@ -87,6 +88,7 @@ class RawSocket:
             if e.errno == _ENOPROTOOPT:
                 raise OSError(e.errno, "spinet needs Linux 4.20 or later for packet sockets")
             raise
+        _refuse_tagged(sock)
         mode = 1 if promiscuous else 2          # PACKET_MR_PROMISC, _ALLMULTI
         sock.setsockopt(263, 1, struct.pack("iHH8s", index, mode, 0, b""))
         for option in (33, 8):                  # SO_RCVBUFFORCE, SO_RCVBUF
@@ -184,6 +186,20 @@ class RawSocket:
         if self.pollable is not None:
             self.pollable = None
             self._sock.close()
+
+
+def _refuse_tagged(sock):
+    # Classic BPF: load "VLAN tag present"; if it is 0 take the frame, else drop it.
+    program = bytearray(struct.pack(
+        "HBBIHBBIHBBIHBBI", 0x30, 0, 0, 0xFFFFF030, 0x15, 0, 1, 0, 6, 0, 0, 0x40000, 6, 0, 0, 0))
+    if _MICROPYTHON:
+        from uctypes import addressof
+        at = addressof(program)
+    else:
+        from ctypes import addressof, c_char
+        at = addressof(c_char.from_buffer(program))
+    # SO_ATTACH_FILTER takes a struct sock_fprog, with a pointer.
+    sock.setsockopt(1, 26, struct.pack("HQ" if sys.maxsize >> 32 else "HI", 4, at))
 
 
 def _ifreq(sock, request, ifname, format):

@@ -340,11 +340,19 @@ class Run:
             print("\nStopped." if sys.stdout.isatty() else "Stopped.", flush=True)
 
 
+def port_number(text):
+    """A TCP port in text, for argparse."""
+    number = int(text)
+    if not 1 <= number <= 65535:
+        raise argparse.ArgumentTypeError("a port is 1 to 65535, not %s" % text)
+    return number
+
+
 def main():
     """The command line; see the module's text."""
     parser = argparse.ArgumentParser(description="Run a virtual spinet board on this machine.")
     port = os.environ.get("PORT") or None
-    parser.add_argument("--port", type=int, default=port,
+    parser.add_argument("--port", type=port_number, default=port,
                         help="of the page on 127.0.0.1 (default %d or the next free)"
                         % DEFAULT_PORT)
     parser.add_argument("--runtime", choices=("micropython", "cpython"),

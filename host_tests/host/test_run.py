@@ -3,6 +3,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,12 +18,18 @@ from board.launch import REPO
 from boards import RUNTIMES, need_runtime
 
 
+# Root in name only: a process without any capability.
+WITHOUT_ROOT = [] if os.geteuid() else ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+
+
 class Started:
     """tools/run.py in a process, its output in `text`."""
 
-    def __init__(self, flash, *options, terminal=False):
+    def __init__(self, flash, *options, terminal=False, root=True):
         self.text = ""
-        command = [sys.executable, str(REPO / "tools/run.py"), "--flash", str(flash), *options]
+        command = [] if root else WITHOUT_ROOT
+        command = command + [
+            sys.executable, str(REPO / "tools/run.py"), "--flash", str(flash), *options]
         environment = {k: v for k, v in os.environ.items() if k not in ("PORT", "RUNTIME", "TAP")}
         if terminal:
             ours, theirs = pty.openpty()
@@ -86,8 +93,8 @@ class Started:
 def start(tmp_path):
     runs = []
 
-    def start(*options, terminal=False):
-        runs.append(Started(tmp_path / "flash", *options, terminal=terminal))
+    def start(*options, **more):
+        runs.append(Started(tmp_path / "flash", *options, **more))
         return runs[-1]
 
     yield start
@@ -95,6 +102,11 @@ def start(tmp_path):
         if run.process.poll() is None:
             run.process.terminate()
             run.process.wait(15)
+
+
+def need_setpriv():
+    if WITHOUT_ROOT and not shutil.which("setpriv"):
+        pytest.skip("needs setpriv (util-linux) to run without root")
 
 
 def running(pid):
@@ -158,12 +170,26 @@ def test_restarts_a_board_that_died(start):
             assert time.monotonic() < end, run.text
 
 
+def test_needs_no_root(start):
+    need_setpriv()
+    run = start("--runtime", "cpython", root=False)
+    with urllib.request.urlopen(run.url(), timeout=10) as answer:
+        assert answer.status == 200
+    assert run.end() == 0
+
+
 def test_tap_without_root_says_so(start):
-    if os.geteuid() == 0:
-        pytest.skip("runs as root here")
-    run = start("--tap", "spinettest0")
+    need_setpriv()
+    run = start("--tap", "spinettest0", root=False)
     assert run.process.wait(15) == 1
-    assert "root" in run.text and "Traceback" not in run.text
+    run.wait_for("root")
+    assert "Traceback" not in run.text
+
+
+def test_a_port_that_is_none_is_refused_in_words(start):
+    run = start("--port", "99999")
+    assert run.process.wait(15) == 2
+    run.wait_for("a port is 1 to 65535")
 
 
 def test_tap_puts_the_board_on_a_real_interface(start):

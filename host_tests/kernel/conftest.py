@@ -54,6 +54,7 @@ def lab(request):
 @pytest.fixture(autouse=True)
 def servers_survive(request):
     """No test ends with our server dead."""
+    lab = request.getfixturevalue("lab") if "lab" in request.fixturenames else None
     yield
-    if "lab" in request.fixturenames:
-        request.getfixturevalue("lab").check()
+    if lab:
+        lab.check()

@@ -121,6 +121,15 @@ def test_raw_close(ends):
     a.send(BUF, 60)
 
 
+def test_raw_takes_no_tagged_frames(ends):
+    """They would look as if they had come untagged."""
+    _, _, a, b = ends
+    tagged = frame(b.mac, a.mac, 60)
+    send(a, tagged[:12] + bytes.fromhex("81000005") + tagged[12:])
+    send(a, frame(b.mac, a.mac, 61))
+    assert len(receive(b)) == 61 and b.recv(BUF) == 0
+
+
 def test_raw_burst_is_not_lost(ends):
     _, _, a, b = ends
     data = frame(b.mac, a.mac, 1514)
@@ -189,8 +198,10 @@ def test_raw_on_micropython(ends):
     sizes = (14, 60, 61, 1513, 1514)
     for n in sizes:
         send(a, frame(mac, a.mac, n))
+    send(a, mac + a.mac + bytes.fromhex("81000005") + bytes(60))    # tagged
     for n in sizes:
         assert receive(a) == frame(a.mac, mac, n), "not glued to the next"
+    assert receive(a, 0.1) == b""
     send(a, frame(mac, a.mac, 33))
     out = process.communicate(timeout=10)[0]
     assert out == "done\n" and process.returncode == 0, out
