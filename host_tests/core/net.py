@@ -75,7 +75,7 @@ class Net:
             self.flying.append((self.elapsed + self.delay + extra, self.sent, self.ends[to_b], out))
 
     def step(self, limit=RUN_MS):
-        """Deliver what is due and poll both hosts; if nothing was due, let time pass to what is next."""
+        """Deliver what is due and poll both hosts; if nothing was, let time pass to what is."""
         now = self.elapsed
         flying = self.flying
         self.flying = []

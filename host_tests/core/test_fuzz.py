@@ -1,4 +1,4 @@
-"""Whatever comes from the network: nothing raises out of poll(), and every frame is accounted for."""
+"""Whatever comes: nothing raises out of poll(), and every frame is accounted for."""
 from kit import Random
 from lone import ALL_MAC, OUR_MAC, PEER_MAC, Lone, arp, ether, ipv4, udp
 from net import checksum

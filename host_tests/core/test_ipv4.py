@@ -30,7 +30,8 @@ def test_each_check_has_its_counter():
     n = Lone()
     good = ipv4("10.0.0.1", 99, b"data")
     cases = (
-        (good[:19], "runt"), (b"\x65" + good[1:], "bad_version"), (b"\x44" + good[1:], "bad_length"),
+        (good[:19], "runt"), (b"\x65" + good[1:], "bad_version"),
+        (b"\x44" + good[1:], "bad_length"),
         (good[:-1], "bad_length"), (ipv4("10.0.0.1", 99, b"data", total=19), "bad_length"),
         (good[:8] + b"\x41" + good[9:], "bad_checksum"),
         (ipv4("10.0.0.9", 99, b"x"), "not_for_us"), (ipv4("127.0.0.1", 99, b"x"), "not_for_us"),

@@ -1,4 +1,4 @@
-"""The steady state of TCP takes nothing from the heap; sequence numbers above 2**31 and wrapping."""
+"""The steady state of TCP takes nothing from the heap, wherever sequence numbers stand."""
 from kit import heap_locked
 from net import Peer
 
