@@ -216,6 +216,7 @@ class Peer:
             self.iss = seq
             self.lport = s[0] << 8 | s[1]
         off = s[12] >> 4 << 2
+        assert 20 <= off <= len(s), "data offset"
         if "R" in flags and "A" not in flags or self.iss is None:
             self.out.append(Segment(flags, seq, ack, 0, s[off:], s[20:off]))
             return

@@ -44,6 +44,7 @@ def take_syn(c, buf, s, p):
         copy(c.head, 28, buf, i + 2, 4)
     elif len(c.head) > 20:
         c.head = c.head[:20]
+        c.head[12] = 0x50
     i = find(buf, s + 20, p, WINDOW_SCALE)
     if i and tcp.window_scaling:
         c.flags |= SCALED

@@ -199,7 +199,10 @@ def retransmit(c):
     c.rtt_end = 0
     c.tcp.count["retransmit"] += 1
     transmit(c, 0, n, flags)
-    return n + (flags & FIN)
+    n += flags & FIN
+    if n > c.snd_max:
+        c.snd_max = c.snd_nxt = n   # bytes that were not sent before filled it up
+    return n
 
 
 def probe(c):
