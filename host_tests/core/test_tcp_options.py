@@ -272,7 +272,7 @@ def test_blocks_that_lie_are_ignored():
     p, s = sacking(sndbuf=20000)
     s.send(b"h" * 14600)
     p.take()
-    for edges in ((14601, 20000), (5000, 4000), (-5000, -4000), (1461, 1461)):
+    for edges in ((14601, 20000), (5000, 4000), (-5000, 4000), (1461, 1461)):
         p.send("A", 1, 1, options=blocks(p, *edges))
     assert p.stack.tcp.count["sack_ignored"] == 4
     p.none()
@@ -283,7 +283,7 @@ def test_after_a_timeout_what_is_reported_again_is_not_sent_again():
     s.send(b"t" * 7300)
     p.take()
     p.run(300)
-    assert [x.seq for x in p.take()] == [1]
+    assert [x.seq for x in p.take()] == [5841, 1], "a probe, then the timeout"
     p.send("A", 1, 1461, options=blocks(p, 2921, 5841))
     assert [x.seq for x in p.take()] == [1461, 5841]
 
@@ -338,3 +338,58 @@ def test_no_heap_with_all_options_on_and_during_recovery():
 
     heap_locked(work)
     assert slots.sent >= 3
+
+
+def test_a_lost_tail_is_found_by_a_probe_long_before_the_timeout():
+    p, s = sacking(sndbuf=20000)
+    s.send(b"t" * 1460)
+    p.run(20)
+    p.take()
+    p.send("A", 1, 1461)
+    s.send(b"t" * 4380)
+    assert len(p.take()) == 3
+    # All three are lost.
+    p.run(60)
+    probe = p.one("A")
+    assert probe.seq == 1461 + 2920 and p.stack.tcp.count["tail_probe"] == 1
+    p.send("A", 1, 1461, options=blocks(p, 1461 + 2920, 1461 + 4380))
+    out = p.take()
+    p.send("A", 1, 2921, options=blocks(p, 1461 + 2920, 1461 + 4380))
+    assert [x.seq for x in out + p.take()] == [1461, 2921]
+    p.send("A", 1, 1461 + 4380)
+    assert s.conn.snd_max == 0 and p.stack.tcp.count["timeout"] == 0
+
+
+def test_a_probe_that_repaired_the_loss_slows_down_and_one_that_was_not_needed_does_not():
+    for needed in (True, False):
+        p, s = sacking(sndbuf=20000)
+        s.send(b"t" * 7300)
+        p.run(3)
+        p.take()
+        p.send("A", 1, 7301)
+        s.send(b"t" * 7300)
+        p.take()
+        p.run(60)
+        p.one("A", 13141, 1)
+        cwnd = s.conn.cwnd
+        p.send("A", 1, 14601, options=b"" if needed else blocks(p, 13141, 14601))
+        assert (s.conn.cwnd < cwnd) == needed, (cwnd, s.conn.cwnd)
+
+
+def test_a_lost_retransmission_is_found_without_a_timeout():
+    p, s = sacking(sndbuf=60000)
+    s.send(b"r" * 30000)
+    p.take()
+    p.send("A", 1, 1, options=blocks(p, 1461, 2921))
+    p.send("A", 1, 1, options=blocks(p, 1461, 4381))
+    p.send("A", 1, 1, options=blocks(p, 1461, 5841))
+    assert p.take()[-1].seq == 1
+    right = 5841
+    again = 0
+    for _ in range(40):
+        right += 1460
+        if right > 1 + s.conn.snd_max:
+            break
+        p.send("A", 1, 1, options=blocks(p, 1461, right))
+        again += len([x for x in p.take() if x.seq == 1])
+    assert again == 1 and p.stack.tcp.count["timeout"] == 0

@@ -64,7 +64,7 @@ class Tcp:
             "backlog_full": 0, "half_open_full": 0, "too_many": 0, "no_memory": 0,
             "time_wait_full": 0,
             "rate_limited": 0, "bad_icmp": 0, "paws": 0,
-            "no_timestamp": 0, "sack_ignored": 0,
+            "no_timestamp": 0, "tail_probe": 0, "sack_ignored": 0,
         }
 
     # -- from below ---------------------------------------------------------

@@ -246,7 +246,9 @@ def _acknowledged(c, buf, s, p, seq, n, ts):
         if c.snd_wnd:
             c.flags &= ~PERSIST
             rto.restore(c)
-            c.t_rexmt = c.arm(c.rto) if c.snd_max else None
+            c.t_rexmt = None
+            if c.snd_max:
+                rto.start(c)
     if c.s_len > c.snd_nxt or ack:
         output.push(c)
     return True
@@ -287,11 +289,14 @@ def _advance(c, ack, buf, s, p):
         else:
             c.rtt_end = i - ack
     c.retries = 0
-    c.t_rexmt = c.arm(c.rto) if c.snd_max else None
     n = 0
     if c.board:
         n = _report(c, ack, buf, s, p)
     recovery.acked(c, ack, n)
+    if c.snd_max:
+        rto.start(c)
+    else:
+        c.t_rexmt = None
     if fin:
         state = AFTER_FIN_ACKED[c.state]
         if state == CLOSED:
@@ -306,8 +311,9 @@ def _report(c, ack, buf, s, p):
     Negative where bytes that were reported are now acknowledged: they count once.
     """
     board = c.board
-    i = board.high_rxt - ack
-    board.high_rxt = i if i > 0 else 0
+    board.high_rxt = max(board.high_rxt - ack, 0)
+    board.mark = max(board.mark - ack, 0)
+    board.dsack = False
     n = 0
     if board.sacked[1]:
         n = ranges.total(board.sacked)

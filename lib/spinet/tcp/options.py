@@ -177,7 +177,9 @@ def take_sack(c, buf, s, p):
     while i < end:
         left = diff32(buf, i, head, 4)
         right = diff32(buf, i + 4, head, 4)
-        if right <= left or right > c.snd_max or left < 0:
+        if left < right <= 0:
+            c.board.dsack = True
+        elif right <= left or right > c.snd_max or left < 0:
             c.tcp.count["sack_ignored"] += 1
         else:
             ranges.insert(sacked, left, right)

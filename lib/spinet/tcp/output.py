@@ -5,7 +5,7 @@
 everything else here is one of the two with a reason.
 """
 from spinet.prim import add32, cksum, copy
-from spinet.tcp import options, ranges
+from spinet.tcp import options, ranges, rto
 from spinet.tcp.states import (
     BLOCKED, CARRIES, NODELAY, OWES_FIN, PERSIST, SACK, SYN_RECEIVED,
 )
@@ -84,14 +84,15 @@ def push_one(c):
 def _sent(c, end):
     """Everything up to `end` has been sent: the timer must run (RFC 6298, 5.1)."""
     c.snd_nxt = end
-    if end > c.snd_max:
+    before = c.snd_max
+    if end > before:
         if not c.rtt_end:
             c.rtt_end = end
             c.rtt_t0 = c.tcp.timers.now
         c.snd_max = end
-    if c.t_rexmt is None or c.flags & PERSIST:
+    if c.t_rexmt is None or c.flags & PERSIST or before <= c.mss < end and c.board:
         c.flags &= ~PERSIST
-        c.t_rexmt = c.arm(c.rto)
+        rto.start(c)
 
 
 def transmit(c, off, n, flags):

@@ -119,6 +119,14 @@ def total(ranges, end=0x3FFFFFFF):
     return n
 
 
+def last(ranges):
+    """Where the last range ends, 0 if there is none."""
+    i = len(ranges) - 1
+    while i > 0 and not ranges[i]:
+        i -= 2
+    return ranges[i] if i > 0 else 0
+
+
 def clear(ranges):
     """Forget everything."""
     for i in range(len(ranges)):

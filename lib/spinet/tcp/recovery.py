@@ -1,5 +1,9 @@
 """Recovery from loss: with SACK by RFC 6675 and PRR (RFC 6937), without by NewReno (RFC 6582).
 
+With SACK the loss of the last segments, after which nothing comes that could be
+acknowledged, is found by a tail loss probe (RFC 8985, 7), and the loss of a
+retransmission by the report of data that was first sent after it.
+
 A connection is in fast recovery while `dupacks` is 3 or more and `recover` not
 0; after a timeout `recover` alone is set, so that echoes of what was sent twice
 do not begin a fast recovery.  Which window results from a loss is for the
@@ -7,7 +11,7 @@ congestion control to say (`reno.py`).
 """
 from spinet.errors import ETIMEDOUT
 from spinet.tcp import output, ranges, reno, rto
-from spinet.tcp.states import PERSIST, SYN_RECEIVED, SYN_SENT
+from spinet.tcp.states import PERSIST, PROBE, SYN_RECEIVED, SYN_SENT
 
 RETRIES = 12        # of data: about five minutes (RFC 9293, 3.8.3, R2)
 SYN_RETRIES = 7     # of our SYN: three minutes (RFC 9293, 3.8.3)
@@ -18,13 +22,19 @@ class Board:
     """The scoreboard of a connection whose peer sends SACK.
 
     `sacked` are the ranges above SND.UNA that the peer has; `high_rxt` ends
-    what was retransmitted in this recovery; the rest is PRR's.  All offsets are
-    from SND.UNA.
+    what was retransmitted in this recovery, and `mark` what had been sent when
+    that began; `probe` ends the tail loss probe that waits for its answer, 0:
+    none.  All offsets are from SND.UNA.
     """
 
     def __init__(self):
         self.sacked = ranges.new()
         self.high_rxt = 0
+        self.mark = 0
+        self.probe = 0
+        self.again = False      # the probe was a retransmission
+        self.lost = False       # every hole counts as lost
+        self.dsack = False      # the last acknowledgement reported a duplicate
         self.flight = 0         # RecoverFS
         self.delivered = 0      # prr_delivered
         self.out = 0            # prr_out
@@ -32,6 +42,9 @@ class Board:
 
 def acked(c, ack, sacked):
     """SND.UNA has moved by `ack`; `sacked` bytes above it were newly reported."""
+    board = c.board
+    if board and board.probe:
+        _probed(c, board, ack)
     left = c.recover
     if not left:
         c.dupacks = 0
@@ -43,11 +56,12 @@ def acked(c, ack, sacked):
         reno.acked(c, ack)      # after a timeout: slow start
     elif left <= 0:
         c.dupacks = 0
-        if c.board:
+        if board:
             c.cwnd = c.ssthresh
+            board.lost = False
         else:
             _deflate(c)
-    elif c.board:
+    elif board:
         _proportional(c, ack + sacked)
     else:
         _partial(c, ack)
@@ -69,7 +83,13 @@ def duplicate(c, sacked):
     if c.recover:
         return          # RFC 6582, 3.2 step 1
     c.dupacks = dupacks = dupacks + 1
-    if dupacks >= 3 or c.board and ranges.total(c.board.sacked) > 2 * c.mss:
+    board = c.board
+    if board and board.probe:
+        # What was sent long before the probe and is not here is not late but lost.
+        board.probe = 0
+        board.lost = True
+        _enter(c, sacked)
+    elif dupacks >= 3 or board and ranges.total(board.sacked) > 2 * c.mss:
         _enter(c, sacked)
     else:
         # Limited transmit (RFC 3042): each of the first two lets one new segment go.
@@ -89,6 +109,7 @@ def _enter(c, sacked):
         board.flight = c.snd_max
         board.delivered = sacked
         board.out = board.high_rxt = 0
+        board.mark = c.snd_max
         # The first retransmission does not wait for room (RFC 6675, 5, step 4.3).
         _send_hole(c, board, True)
         _proportional(c, 0)
@@ -101,6 +122,9 @@ def _enter(c, sacked):
 
 def timeout(c):
     """The retransmission timer has expired (RFC 6298, 5.4 to 5.7), or the persist timer."""
+    if c.flags & PROBE:
+        _probe(c)
+        return
     state = c.state
     if c.retries == 2 and state != SYN_RECEIVED:
         c.path.ip.advise(c.path)    # R1 (RFC 9293, 3.8.3): perhaps another gateway
@@ -125,13 +149,38 @@ def timeout(c):
         if c.board:
             # What the peer reported it may have dropped since (RFC 2018, 8).
             ranges.clear(c.board.sacked)
-            c.board.high_rxt = 0
+            c.board.high_rxt = c.board.probe = 0
+            c.board.lost = False
         c.snd_nxt = output.retransmit(c)
     else:
         return
     c.retries += 1
     rto.back_off(c)
     c.t_rexmt = c.arm(c.rto)
+
+
+def _probe(c):
+    """Nothing was heard for two round trips: send what must be answered (RFC 8985, 7.3)."""
+    c.flags &= ~PROBE
+    c.tcp.count["tail_probe"] += 1
+    board = c.board
+    board.again = not output.push_one(c)
+    if board.again:
+        n = min(c.snd_max, c.mss)
+        output.again(c, c.snd_max - n, n)
+    board.probe = c.snd_max
+    c.t_rexmt = c.arm(c.rto)
+
+
+def _probed(c, board, ack):
+    """SND.UNA moved while a probe was out (RFC 8985, 7.4)."""
+    board.probe -= ack
+    if board.probe <= 0:
+        board.probe = 0
+        if board.again and not board.dsack and not c.recover:
+            # The probe repaired a loss, which is a reason to slow down.
+            reno.halve(c)
+            c.cwnd = c.ssthresh
 
 
 # -- without SACK -----------------------------------------------------------
@@ -158,6 +207,10 @@ def _proportional(c, delivered):
     """Proportional rate reduction with its slow start bound (RFC 6937, 3)."""
     board = c.board
     mss = c.mss
+    if ranges.last(board.sacked) > board.mark + 2 * mss:
+        # Data first sent after the retransmissions has arrived, and they have not.
+        board.high_rxt = 0
+        board.mark = c.snd_max
     pipe = _pipe(c, board)
     board.delivered += delivered
     if pipe > c.ssthresh:
@@ -190,7 +243,7 @@ def _pipe(c, board):
     while i < size and sacked[i + 1]:
         start = sacked[i]
         if start > at:
-            if above <= limit:
+            if above <= limit and not board.lost:
                 pipe += start - at
             if high > at:
                 pipe += (high if high < start else start) - at
@@ -214,7 +267,7 @@ def _send_hole(c, board, lost):
     size = len(sacked)
     while i < size and sacked[i + 1]:
         if at < sacked[i]:
-            if lost and above <= 2 * mss and (at or c.dupacks < 3):
+            if lost and above <= 2 * mss and at and not board.lost:
                 return 0
             n = sacked[i] - at
             if n > mss:

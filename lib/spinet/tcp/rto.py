@@ -8,10 +8,15 @@ Where we differ: the lower bound is 200 ms, not the 1 s of (2.4), as in the
 systems that most peers run; it still covers their delayed acknowledgements.
 """
 
+from spinet.tcp.states import PROBE
+
 INITIAL = 1000
 INITIAL_AFTER_SYN_LOSS = 3000  # (5.7)
 LEAST = 200
 MOST = 60000
+
+PROBE_MS = 5        # added to two round trips before a tail loss probe
+ACK_DELAY_MS = 200  # and this, when the peer may be waiting for a second segment
 
 
 def sample(c, rtt):
@@ -36,6 +41,26 @@ def restore(c):
     """Set `c.rto` from what was measured (2.3), as if it had never been backed off."""
     rto = (c.srtt >> 3) + (c.rttvar or 1)
     c.rto = LEAST if rto < LEAST else MOST if rto > MOST else rto
+
+
+def start(c):
+    """Start the retransmission timer anew (5.1 to 5.3).
+
+    With SACK, and nothing known to be lost, it first runs for a tail loss
+    probe (RFC 8985, 7.2), which is much sooner.
+    """
+    delay = c.rto
+    flags = c.flags & ~PROBE
+    if c.board and not c.recover and c.srtt:
+        probe = (c.srtt >> 2) + PROBE_MS
+        if c.snd_max <= c.mss:
+            probe += ACK_DELAY_MS
+        if probe < delay:
+            delay = probe
+            flags |= PROBE
+    if flags != c.flags:
+        c.flags = flags
+    c.t_rexmt = c.arm(delay)
 
 
 def back_off(c):
