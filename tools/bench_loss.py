@@ -1,4 +1,4 @@
-"""TCP over a link that loses frames, against the Linux kernel, with the kernel on both ends beside it.
+"""TCP over a link that loses frames, against the Linux kernel; beside it the kernel on both ends.
 
     python tools/bench_loss.py [--quick] [--loss PERCENT ...]     table, and build/bench-loss.json
 
