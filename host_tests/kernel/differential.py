@@ -31,8 +31,12 @@ from spinet.ports.tap import Tap  # noqa: E402
 KERNEL, OURS = "10.57.0.1", "10.57.0.2"
 PORT = 4000
 LIMIT_S = 90
+KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 3),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2), (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 6),
+)
 LATER = (errno.EAGAIN, errno.ENOTCONN, errno.EINPROGRESS, errno.EALREADY)
-GONE = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
+GONE = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ETIMEDOUT)
 
 
 class Plan:
@@ -85,6 +89,9 @@ class End:
 
     def __init__(self, sock, blob, chunk, lazy, abort_at):
         self.sock = sock
+        # The peer's reset may be lost, after which nothing else would tell that it has gone.
+        for level, option, value in KEEPALIVE:
+            sock.setsockopt(level, option, value)
         self.blob = blob
         self.chunk = chunk
         self.lazy = lazy
