@@ -16,7 +16,7 @@ from spinet.errors import (
     EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, os_error,
 )
 from spinet.prim import BUFFER, MANY, cksum, diff32, eq4, ticks_diff
-from spinet.tcp import options, output
+from spinet.tcp import options, output, reno
 from spinet.tcp.conn import Conn
 from spinet.tcp.input import arrives
 from spinet.tcp.isn import Secret
@@ -46,6 +46,7 @@ class Tcp:
         self.half_open_max = max(MANY >> 6, 8)
         self.catch_all = False
         self.timestamps = self.sack = self.window_scaling = True
+        self.congestion = reno
         self.trace = None
         self.table = {}
         self.connections = 0

@@ -49,6 +49,7 @@ class Conn(Timer):
     snd_shift = rcv_shift = 0   # window scaling (RFC 7323, 2)
     ts_at = 0           # when our timestamp clock was last advanced
     board = None        # what the peer has selectively acknowledged (recovery.Board)
+    cc_state = None     # what the congestion control keeps of its own
     ooo_last = 0        # where the last out-of-order segment began, from RCV.NXT
     dsack = dsack_at = 0    # what was received twice: bytes, and where, from RCV.NXT
     ttl = 64
@@ -70,7 +71,8 @@ class Conn(Timer):
         self.mss = 536
         self.snd_nxt = self.snd_max = 0
         self.snd_wnd = self.max_wnd = 0
-        self.cwnd = self.ssthresh = 0
+        self.cc = tcp.congestion
+        self.cwnd = self.ssthresh = self.cc_acked = 0
         self.recover = self.dupacks = 0
         self.srtt = self.rttvar = 0
         self.rto = rto.INITIAL
@@ -99,9 +101,9 @@ class Conn(Timer):
         if not self.rbuf:
             self.sbuf = bytearray(self.tcp.sndbuf)
             self.rbuf = bytearray(self.tcp.rcvbuf)
-            self.ooo = ranges.new()
+            self.ooo = ranges.new(len(self.rbuf))
             if self.flags & SACK:
-                self.board = recovery.Board()
+                self.board = recovery.Board(len(self.sbuf))
 
     # -- what the user calls ------------------------------------------------
 

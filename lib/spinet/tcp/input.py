@@ -6,7 +6,7 @@ nothing but ACK set, skips the checks that it cannot fail.
 """
 from spinet.errors import ECONNREFUSED, ECONNRESET, ENOBUFS
 from spinet.prim import add32, copy, diff32, ticks_diff
-from spinet.tcp import options, output, ranges, recovery, reno, rto
+from spinet.tcp import options, output, ranges, recovery, rto
 from spinet.tcp.output import ACK, FIN, RST, SYN
 from spinet.tcp.states import (
     AFTER_FIN, AFTER_FIN_ACKED, CLOSE_LATER, CLOSED, ESTABLISHED, ORPHAN, PERSIST, RECEIVES,
@@ -204,7 +204,7 @@ def _synchronized(c):
     elif c.retries:
         c.rto = rto.INITIAL_AFTER_SYN_LOSS
     c.rtt_end = c.retries = 0
-    reno.start(c)
+    c.cc.start(c)
     c.set_state(ESTABLISHED)
     return True
 
@@ -229,7 +229,7 @@ def _acknowledged(c, buf, s, p, seq, n, ts):
         return True
     elif c.snd_max and not c.flags & PERSIST:
         if c.board:
-            sacked = options.take_sack(c, buf, s, p) if p - s > len(c.head) else 0
+            sacked = c.board.report(c, 0, buf, s, p)
             if sacked:
                 recovery.duplicate(c, sacked)
         elif not n and not seq and wnd == c.snd_wnd and not buf[s + 13] & FIN:
@@ -291,7 +291,7 @@ def _advance(c, ack, buf, s, p):
     c.retries = 0
     n = 0
     if c.board:
-        n = _report(c, ack, buf, s, p)
+        n = c.board.report(c, ack, buf, s, p)
     recovery.acked(c, ack, n)
     if c.snd_max:
         rto.start(c)
@@ -303,25 +303,6 @@ def _advance(c, ack, buf, s, p):
             c.end(0)
         else:
             c.set_state(state)
-
-
-def _report(c, ack, buf, s, p):
-    """Move the scoreboard with SND.UNA and enter what the peer reports; the change in bytes.
-
-    Negative where bytes that were reported are now acknowledged: they count once.
-    """
-    board = c.board
-    board.high_rxt = max(board.high_rxt - ack, 0)
-    board.mark = max(board.mark - ack, 0)
-    board.dsack = False
-    n = 0
-    if board.sacked[1]:
-        n = ranges.total(board.sacked)
-        ranges.shift(board.sacked, ack)
-        n = ranges.total(board.sacked) - n
-    if p - s > len(c.head):
-        n += options.take_sack(c, buf, s, p)
-    return n
 
 
 def _see_fin(c, at):

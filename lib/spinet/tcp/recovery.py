@@ -1,4 +1,4 @@
-"""Recovery from loss: with SACK by RFC 6675 and PRR (RFC 6937), without by NewReno (RFC 6582).
+"""Recovery from loss: with SACK by RFC 6675 and PRR (RFC 9937), without by NewReno (RFC 6582).
 
 With SACK the loss of the last segments, after which nothing comes that could be
 acknowledged, is found by a tail loss probe (RFC 8985, 7), and the loss of a
@@ -7,10 +7,11 @@ retransmission by the report of data that was first sent after it.
 A connection is in fast recovery while `dupacks` is 3 or more and `recover` not
 0; after a timeout `recover` alone is set, so that echoes of what was sent twice
 do not begin a fast recovery.  Which window results from a loss is for the
-congestion control to say (`reno.py`).
+congestion control to say (`reno.py`), which data is lost for the scoreboard:
+`Board` here goes by what was reported above it, the one in `rack.py` by time.
 """
 from spinet.errors import ETIMEDOUT
-from spinet.tcp import output, ranges, reno, rto
+from spinet.tcp import options, output, ranges, rto
 from spinet.tcp.states import PERSIST, PROBE, SYN_RECEIVED, SYN_SENT
 
 RETRIES = 12        # of data: about five minutes (RFC 9293, 3.8.3, R2)
@@ -27,17 +28,119 @@ class Board:
     none.  All offsets are from SND.UNA.
     """
 
-    def __init__(self):
-        self.sacked = ranges.new()
+    def __init__(self, size):
+        self.sacked = ranges.new(size)
         self.high_rxt = 0
         self.mark = 0
+        self.edge = 0           # every hole below is lost
         self.probe = 0
         self.again = False      # the probe was a retransmission
         self.lost = False       # every hole counts as lost
+        self.more = False       # the last acknowledgement showed more to be lost
         self.dsack = False      # the last acknowledgement reported a duplicate
         self.flight = 0         # RecoverFS
         self.delivered = 0      # prr_delivered
         self.out = 0            # prr_out
+
+    def report(self, c, ack, buf, s, p):
+        """SND.UNA has moved by `ack`, and the header `buf[s:p]` may report more.
+
+        Returns by how many bytes the reported ones have become more.
+        """
+        sacked = self.sacked
+        n = 0
+        self.dsack = False
+        if ack:
+            if c.recover:
+                self.high_rxt = max(self.high_rxt - ack, 0)
+                self.mark = max(self.mark - ack, 0)
+                self.edge = max(self.edge - ack, 0)
+            if sacked[1]:
+                n = ranges.total(sacked)
+                ranges.shift(sacked, ack)
+                n = ranges.total(sacked) - n
+        if p - s > len(c.head):
+            n += options.take_sack(c, buf, s, p)
+        return n
+
+    def begin(self, c):
+        """Recovery begins."""
+        self.high_rxt = self.edge = 0
+        self.mark = c.snd_max
+
+    def forget(self):
+        """What the peer reported it may have dropped since (RFC 2018, 8)."""
+        ranges.clear(self.sacked)
+        self.high_rxt = self.probe = 0
+        self.lost = False
+
+    def shows_loss(self, c):
+        """Whether there is a hole that is lost."""
+        return self.sacked[1] and self._lost_below(c)
+
+    def _lost_below(self, c):
+        """Where the lost holes end: so much is here of what was sent after them (RFC 6675, IsLost)."""
+        if self.lost:
+            return c.snd_max
+        sacked = self.sacked
+        limit = 2 * c.mss
+        n = blocks = 0
+        i = len(sacked) - 2
+        while i >= 0:
+            if sacked[i + 1]:
+                n += sacked[i + 1] - sacked[i]
+                blocks += 1
+                if n > limit or blocks == 3:
+                    return sacked[i]
+            i -= 2
+        return 0
+
+    def pipe(self, c):
+        """The bytes that are believed to be in the network (RFC 6675, 4, SetPipe)."""
+        sacked = self.sacked
+        if ranges.last(sacked) > self.mark + 2 * c.mss:
+            # Data first sent after the retransmissions has arrived, and they have not.
+            self.high_rxt = self.edge = 0
+            self.mark = c.snd_max
+        edge = self._lost_below(c)
+        self.more = edge > self.edge
+        self.edge = edge
+        high = self.high_rxt
+        pipe = c.snd_max
+        at = i = 0
+        while i < len(sacked) and sacked[i + 1]:
+            start = sacked[i]
+            if start > at:
+                if start <= edge:
+                    pipe -= start - at
+                if high > at:
+                    pipe += (high if high < start else start) - at
+            at = sacked[i + 1]
+            pipe -= at - start
+            i += 2
+        return pipe
+
+    def send_hole(self, c, lost):
+        """Retransmit from the first hole below what the peer has; the bytes sent, 0: there is none.
+
+        `lost`: only one that is lost (RFC 6675, 4, NextSeg, rules 1 and 3).
+        """
+        sacked = self.sacked
+        at = self.high_rxt
+        i = 0
+        while i < len(sacked) and sacked[i + 1]:
+            if at < sacked[i]:
+                if lost and at and sacked[i] > self.edge:
+                    return 0
+                n = min(sacked[i] - at, c.mss)
+                if not output.again(c, at, n):
+                    return 0
+                self.high_rxt = at + n
+                return n
+            if at < sacked[i + 1]:
+                at = sacked[i + 1]
+            i += 2
+        return 0
 
 
 def acked(c, ack, sacked):
@@ -47,24 +150,31 @@ def acked(c, ack, sacked):
         _probed(c, board, ack)
     left = c.recover
     if not left:
-        c.dupacks = 0
-        reno.acked(c, ack)
-        return
-    left -= ack
-    c.recover = left if left > 0 else 0
-    if c.dupacks < 3:
-        reno.acked(c, ack)      # after a timeout: slow start
-    elif left <= 0:
-        c.dupacks = 0
-        if board:
+        if c.dupacks:
+            c.dupacks = 0
+        c.cc.acked(c, ack)
+    else:
+        left -= ack
+        if left > 0:
+            c.recover = left
+            if c.dupacks < 3:
+                c.cc.acked(c, ack)      # after a timeout: slow start
+            elif board:
+                _proportional(c, ack + sacked, True)
+            else:
+                _partial(c, ack)
+            return
+        c.recover = 0
+        if c.dupacks < 3:
+            c.cc.acked(c, ack)
+        elif board:
             c.cwnd = c.ssthresh
             board.lost = False
         else:
             _deflate(c)
-    elif board:
-        _proportional(c, ack + sacked)
-    else:
-        _partial(c, ack)
+        c.dupacks = 0
+    if sacked and board.shows_loss(c):
+        _enter(c, sacked, ack)
 
 
 def duplicate(c, sacked):
@@ -72,10 +182,11 @@ def duplicate(c, sacked):
 
     `sacked` bytes were newly reported by SACK.
     """
+    board = c.board
     dupacks = c.dupacks
     if dupacks >= 3:
-        if c.board:
-            _proportional(c, sacked)
+        if board:
+            _proportional(c, sacked, False)
         else:
             c.cwnd += c.mss
             output.push(c)
@@ -83,14 +194,12 @@ def duplicate(c, sacked):
     if c.recover:
         return          # RFC 6582, 3.2 step 1
     c.dupacks = dupacks = dupacks + 1
-    board = c.board
     if board and board.probe:
         # What was sent long before the probe and is not here is not late but lost.
         board.probe = 0
         board.lost = True
-        _enter(c, sacked)
-    elif dupacks >= 3 or board and ranges.total(board.sacked) > 2 * c.mss:
-        _enter(c, sacked)
+    if dupacks >= 3 or board and board.shows_loss(c):
+        _enter(c, sacked, 0)
     else:
         # Limited transmit (RFC 3042): each of the first two lets one new segment go.
         cwnd = c.cwnd
@@ -99,20 +208,19 @@ def duplicate(c, sacked):
         c.cwnd = cwnd
 
 
-def _enter(c, sacked):
+def _enter(c, sacked, ack):
+    """Begin a fast recovery."""
     c.tcp.count["fast_retransmit"] += 1
     c.dupacks = 3
-    reno.halve(c)
+    c.cc.lost(c)
     c.recover = c.snd_max
     board = c.board
     if board:
-        board.flight = c.snd_max
-        board.delivered = sacked
-        board.out = board.high_rxt = 0
-        board.mark = c.snd_max
-        # The first retransmission does not wait for room (RFC 6675, 5, step 4.3).
-        _send_hole(c, board, True)
-        _proportional(c, 0)
+        # RecoverFS leaves out what was reported earlier (RFC 9937, 6.2).
+        board.flight = c.snd_max - ranges.total(board.sacked) + sacked + ack
+        board.delivered = board.out = 0
+        board.begin(c)
+        _proportional(c, sacked + ack, False)
     else:
         c.cwnd = c.ssthresh + 3 * c.mss
         output.retransmit(c)
@@ -143,14 +251,11 @@ def timeout(c):
         output.probe(c)
     elif c.snd_max:
         c.tcp.count["timeout"] += 1
-        reno.timeout(c)
+        c.cc.timeout(c)
         c.recover = c.snd_max
         c.dupacks = 0
         if c.board:
-            # What the peer reported it may have dropped since (RFC 2018, 8).
-            ranges.clear(c.board.sacked)
-            c.board.high_rxt = c.board.probe = 0
-            c.board.lost = False
+            c.board.forget()
         c.snd_nxt = output.retransmit(c)
     else:
         return
@@ -179,7 +284,7 @@ def _probed(c, board, ack):
         board.probe = 0
         if board.again and not board.dsack and not c.recover:
             # The probe repaired a loss, which is a reason to slow down.
-            reno.halve(c)
+            c.cc.lost(c)
             c.cwnd = c.ssthresh
 
 
@@ -203,81 +308,30 @@ def _deflate(c):
 
 # -- with SACK --------------------------------------------------------------
 
-def _proportional(c, delivered):
-    """Proportional rate reduction with its slow start bound (RFC 6937, 3)."""
+def _proportional(c, delivered, advanced):
+    """Proportional rate reduction (RFC 9937, 6.2): `delivered` bytes let how much go?"""
     board = c.board
+    ssthresh = c.ssthresh
     mss = c.mss
-    if ranges.last(board.sacked) > board.mark + 2 * mss:
-        # Data first sent after the retransmissions has arrived, and they have not.
-        board.high_rxt = 0
-        board.mark = c.snd_max
-    pipe = _pipe(c, board)
+    pipe = board.pipe(c)
     board.delivered += delivered
-    if pipe > c.ssthresh:
+    if pipe > ssthresh:
         # In segments, lest the product outgrow a small integer.
-        budget = -(-board.delivered // mss * c.ssthresh // (board.flight // mss or 1)) - board.out
+        budget = -(-board.delivered // mss * ssthresh // (board.flight // mss or 1)) - board.out
     else:
         budget = board.delivered - board.out
         if budget < delivered:
             budget = delivered
-        budget += mss
-        if budget > c.ssthresh - pipe:
-            budget = c.ssthresh - pipe
+        if advanced and not board.more:
+            budget += mss       # SafeACK
+        if budget > ssthresh - pipe:
+            budget = ssthresh - pipe
+    if budget < mss and not board.out:
+        budget = mss            # the first retransmission does not wait for room
     c.cwnd = pipe + (budget if budget > 0 else 0)
     while budget >= mss:
-        n = _send_hole(c, board, True) or output.push_one(c) or _send_hole(c, board, False)
+        n = board.send_hole(c, True) or output.push_one(c) or board.send_hole(c, False)
         if not n:
             break
         budget -= n
         board.out += n
-
-
-def _pipe(c, board):
-    """The bytes that are believed to be in the network (RFC 6675, 4, SetPipe)."""
-    sacked = board.sacked
-    high = board.high_rxt
-    above = ranges.total(sacked)
-    limit = 2 * c.mss
-    pipe = at = i = 0
-    size = len(sacked)
-    while i < size and sacked[i + 1]:
-        start = sacked[i]
-        if start > at:
-            if above <= limit and not board.lost:
-                pipe += start - at
-            if high > at:
-                pipe += (high if high < start else start) - at
-        at = sacked[i + 1]
-        above -= at - start
-        i += 2
-    pipe += c.snd_max - at
-    return pipe
-
-
-def _send_hole(c, board, lost):
-    """Retransmit from the first hole below what the peer has; the bytes sent, 0 if there is none.
-
-    `lost`: only one that is lost (RFC 6675, 4, NextSeg, rules 1 and 3).
-    """
-    sacked = board.sacked
-    at = board.high_rxt
-    above = ranges.total(sacked)
-    mss = c.mss
-    i = 0
-    size = len(sacked)
-    while i < size and sacked[i + 1]:
-        if at < sacked[i]:
-            if lost and above <= 2 * mss and at and not board.lost:
-                return 0
-            n = sacked[i] - at
-            if n > mss:
-                n = mss
-            if not output.again(c, at, n):
-                return 0
-            board.high_rxt = at + n
-            return n
-        above -= sacked[i + 1] - sacked[i]
-        if at < sacked[i + 1]:
-            at = sacked[i + 1]
-        i += 2
-    return 0
