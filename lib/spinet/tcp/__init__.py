@@ -46,7 +46,7 @@ class Tcp:
         self.half_open_max = max(MANY >> 6, 8)
         self.catch_all = False
         self.timestamps = self.sack = self.window_scaling = True
-        self.congestion = reno
+        self._congestion = reno
         self.trace = None
         self.table = {}
         self.connections = 0
@@ -67,6 +67,19 @@ class Tcp:
             "rate_limited": 0, "bad_icmp": 0, "paws": 0,
             "no_timestamp": 0, "tail_probe": 0, "sack_ignored": 0,
         }
+
+    @property
+    def congestion(self):
+        """The congestion control of new connections, a module as `reno`; may be set by its name."""
+        return self._congestion
+
+    @congestion.setter
+    def congestion(self, control):
+        if isinstance(control, str):
+            from spinet.tcp.congestion import named
+
+            control = named(control)
+        self._congestion = control
 
     # -- from below ---------------------------------------------------------
 

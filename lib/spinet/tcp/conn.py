@@ -71,7 +71,7 @@ class Conn(Timer):
         self.mss = 536
         self.snd_nxt = self.snd_max = 0
         self.snd_wnd = self.max_wnd = 0
-        self.cc = tcp.congestion
+        self.cc = tcp._congestion
         self.cwnd = self.ssthresh = self.cc_acked = 0
         self.recover = self.dupacks = 0
         self.srtt = self.rttvar = 0
@@ -83,7 +83,7 @@ class Conn(Timer):
         self.r_head = self.r_len = 0
         self.rcv_adv = 0
         self.ooo = None
-        self.ack_owed = 0
+        self.ack_owed = self.quick = 0
         self.t_rexmt = self.t_ack = None
 
     @property

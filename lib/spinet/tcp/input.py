@@ -16,6 +16,10 @@ from spinet.tcp.conn import TIME_WAIT_MS
 
 _PLAIN = FIN | SYN | RST | ACK
 
+# So many segments are acknowledged at once after one out of order: the window of a peer who is
+# losing data is small, and would wait for what we hold back.
+QUICK = 16
+
 
 def arrives(c, buf, s, p, end):
     """A segment with a right checksum: header at `buf[s]`, data in `buf[p:end]`."""
@@ -351,10 +355,15 @@ def _data(c, buf, p, end, seq):
         if not ranges.insert(c.ooo, seq, seq + n):
             c.tcp.count["ooo_full"] += 1
         c.ack_owed = 2
+        c.quick = QUICK
         return
-    if c.ooo[1]:
-        n = ranges.advance(c.ooo, n)
-        c.ooo_last -= n
+    if c.quick:
+        # Data is missing, or was until lately.
+        if c.ooo[1]:
+            n = ranges.advance(c.ooo, n)
+            c.ooo_last -= n
+        else:
+            c.quick -= 1
         c.ack_owed = 2
     else:
         c.ack_owed += 1
