@@ -3,7 +3,7 @@
     goodput.py [--seeds N] [--seconds S] [--loss 0,0.1,1,3,5] [--window BYTES] [CONFIGURATION ...]
 
 Two stacks on a full-duplex link with a rate, a delay and a queue, which loses frames of both
-directions at random.  A CONFIGURATION is CONGESTION[+RECOVERY][-OPTION...], as `cubic+rack` or
+directions at random.  A CONFIGURATION is CONGESTION[+OPTION][-OPTION...], as `cubic+rack` or
 `reno-timestamps`.  Each figure is the median over the seeds, in per cent of what the link could
 carry; behind it how many timeouts there were in all runs together.  A run depends on its seed
 alone, not on the speed or the load of the machine.
@@ -101,7 +101,7 @@ def configure(stack, name):
     if congestion != "reno":
         stack.tcp.congestion = congestion
     if recovery:
-        stack.tcp.recovery = recovery
+        setattr(stack.tcp, recovery, True)
 
 
 def run(name, seed, loss, seconds=10, window=65535, **link):

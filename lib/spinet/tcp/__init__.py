@@ -46,6 +46,7 @@ class Tcp:
         self.half_open_max = max(MANY >> 6, 8)
         self.catch_all = False
         self.timestamps = self.sack = self.window_scaling = True
+        self.rack = False
         self._congestion = reno
         self.trace = None
         self.table = {}

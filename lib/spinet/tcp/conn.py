@@ -26,8 +26,8 @@ from spinet.errors import (
 from spinet.prim import copy, ticks_add, ticks_diff
 from spinet.tcp import output, ranges, recovery, rto
 from spinet.tcp.states import (
-    AFTER_CLOSE, BLOCKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_WAIT_2, NAMES, ORPHAN, RECEIVES,
-    SACK, SENDS, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
+    AFTER_CLOSE, BLOCKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_WAIT_2, NAMES, ORPHAN, RACK,
+    RECEIVES, SACK, SENDS, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
 )
 from spinet.timers import Timer
 
@@ -103,7 +103,13 @@ class Conn(Timer):
             self.rbuf = bytearray(self.tcp.rcvbuf)
             self.ooo = ranges.new(len(self.rbuf))
             if self.flags & SACK:
-                self.board = recovery.Board(len(self.sbuf))
+                if self.tcp.rack:
+                    from spinet.tcp.rack import Board
+
+                    self.flags |= RACK
+                else:
+                    Board = recovery.Board
+                self.board = Board(len(self.sbuf))
 
     # -- what the user calls ------------------------------------------------
 

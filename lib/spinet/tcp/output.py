@@ -7,7 +7,7 @@ everything else here is one of the two with a reason.
 from spinet.prim import add32, cksum, copy
 from spinet.tcp import options, ranges, rto
 from spinet.tcp.states import (
-    BLOCKED, CARRIES, NODELAY, OWES_FIN, PERSIST, SACK, SYN_RECEIVED,
+    BLOCKED, CARRIES, NODELAY, OWES_FIN, PERSIST, RACK, SACK, SYN_RECEIVED,
 )
 
 FIN = 1
@@ -83,6 +83,8 @@ def push_one(c):
 
 def _sent(c, end):
     """Everything up to `end` has been sent: the timer must run (RFC 6298, 5.1)."""
+    if c.flags & RACK:
+        c.board.sent(c, c.snd_nxt, end)
     c.snd_nxt = end
     before = c.snd_max
     if end > before:
@@ -184,7 +186,11 @@ def again(c, off, n):
         flags |= FIN
     c.rtt_end = 0
     c.tcp.count["retransmit"] += 1
-    return transmit(c, off, n, flags)
+    if not transmit(c, off, n, flags):
+        return False
+    if c.flags & RACK:
+        c.board.resent(c, off, off + n + (flags & FIN))
+    return True
 
 
 def retransmit(c):
@@ -201,6 +207,8 @@ def retransmit(c):
     c.tcp.count["retransmit"] += 1
     transmit(c, 0, n, flags)
     n += flags & FIN
+    if c.flags & RACK:
+        c.board.sent(c, 0, n)
     if n > c.snd_max:
         c.snd_max = c.snd_nxt = n   # bytes that were not sent before filled it up
     return n

@@ -12,7 +12,7 @@ congestion control to say (`reno.py`), which data is lost for the scoreboard:
 """
 from spinet.errors import ETIMEDOUT
 from spinet.tcp import options, output, ranges, rto
-from spinet.tcp.states import PERSIST, PROBE, SYN_RECEIVED, SYN_SENT
+from spinet.tcp.states import PERSIST, PROBE, RACK, SYN_RECEIVED, SYN_SENT
 
 RETRIES = 12        # of data: about five minutes (RFC 9293, 3.8.3, R2)
 SYN_RETRIES = 7     # of our SYN: three minutes (RFC 9293, 3.8.3)
@@ -74,9 +74,13 @@ class Board:
         self.high_rxt = self.probe = 0
         self.lost = False
 
+    def finish(self):
+        """Recovery is over."""
+        self.lost = False
+
     def shows_loss(self, c):
-        """Whether there is a hole that is lost."""
-        return self.sacked[1] and self._lost_below(c)
+        """Whether there is a hole that is lost (RFC 6675, 5)."""
+        return c.dupacks >= 3 or self._lost_below(c)
 
     def _lost_below(self, c):
         """Where the lost holes end: so much is here of what was sent after them (RFC 6675, IsLost)."""
@@ -169,11 +173,11 @@ def acked(c, ack, sacked):
             c.cc.acked(c, ack)
         elif board:
             c.cwnd = c.ssthresh
-            board.lost = False
+            board.finish()
         else:
             _deflate(c)
         c.dupacks = 0
-    if sacked and board.shows_loss(c):
+    if board and board.sacked[1] and board.shows_loss(c):
         _enter(c, sacked, ack)
 
 
@@ -198,14 +202,16 @@ def duplicate(c, sacked):
         # What was sent long before the probe and is not here is not late but lost.
         board.probe = 0
         board.lost = True
-    if dupacks >= 3 or board and board.shows_loss(c):
+    if board.shows_loss(c) if board else dupacks >= 3:
         _enter(c, sacked, 0)
-    else:
-        # Limited transmit (RFC 3042): each of the first two lets one new segment go.
-        cwnd = c.cwnd
-        c.cwnd = cwnd + dupacks * c.mss
-        output.push(c)
-        c.cwnd = cwnd
+        return
+    # Limited transmit (RFC 3042): what has arrived lets as much new data go.
+    cwnd = c.cwnd
+    c.cwnd = cwnd + (ranges.total(board.sacked) if board else dupacks * c.mss)
+    output.push(c)
+    c.cwnd = cwnd
+    if dupacks >= 3:
+        c.dupacks = 2
 
 
 def _enter(c, sacked, ack):
@@ -267,8 +273,18 @@ def timeout(c):
 def _probe(c):
     """Nothing was heard for two round trips: send what must be answered (RFC 8985, 7.3)."""
     c.flags &= ~PROBE
-    c.tcp.count["tail_probe"] += 1
     board = c.board
+    if c.flags & RACK and board.wait:
+        # What was waited for has not come (RFC 8985, 6.3).
+        board.wait = 0
+        if c.dupacks >= 3:
+            _proportional(c, 0, False)
+        elif not c.recover and board.shows_loss(c):
+            _enter(c, 0, 0)
+        if not board.wait:
+            c.t_rexmt = c.arm(c.rto)
+        return
+    c.tcp.count["tail_probe"] += 1
     board.again = not output.push_one(c)
     if board.again:
         n = min(c.snd_max, c.mss)
@@ -326,7 +342,7 @@ def _proportional(c, delivered, advanced):
             budget += mss       # SafeACK
         if budget > ssthresh - pipe:
             budget = ssthresh - pipe
-    if budget < mss and not board.out:
+    if budget < mss and not (board.out and delivered):
         budget = mss            # the first retransmission does not wait for room
     c.cwnd = pipe + (budget if budget > 0 else 0)
     while budget >= mss:

@@ -64,4 +64,5 @@ PERSIST = 8         # t_rexmt runs for a zero-window probe, not for data in flig
 BLOCKED = 16        # the port was busy: t_ack runs to try again
 SACK = 32           # both ends use selective acknowledgements
 SCALED = 64         # both ends scale their windows
-PROBE = 128         # t_rexmt runs for a tail loss probe, ahead of the retransmission timeout
+PROBE = 128         # t_rexmt runs for a tail loss probe or RACK, ahead of the retransmission timeout
+RACK = 256          # the scoreboard wants to know what is sent (rack.Board)
