@@ -50,6 +50,7 @@ class Conn(Timer):
     ts_at = 0           # when our timestamp clock was last advanced
     board = None        # what the peer has selectively acknowledged (recovery.Board)
     cc_state = None     # what the congestion control keeps of its own
+    ecn = None          # explicit congestion notification (ecn.Ecn)
     ooo_last = 0        # where the last out-of-order segment began, from RCV.NXT
     dsack = dsack_at = 0    # what was received twice: bytes, and where, from RCV.NXT
     ttl = 64

@@ -265,6 +265,8 @@ def _measure(c, buf, ts):
     rtt = diff32(c.head, 24, buf, ts + 4)
     if 0 <= rtt < 120000:
         rto.sample(c, rtt)
+        if c.recover and c.board:
+            recovery.echoed(c, rtt)
 
 
 def _advance(c, ack, buf, s, p):

@@ -291,7 +291,10 @@ class Board(recovery.Board):
         while i < self.n:
             if runs[i + 2] & LOST:
                 n = min(runs[i] - at, c.mss)
-                return n if output.again(c, at, n) else 0
+                if not output.again(c, at, n):
+                    return 0
+                self.undo += n
+                return n
             at = runs[i]
             i += 3
         return 0

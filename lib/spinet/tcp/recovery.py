@@ -11,8 +11,11 @@ congestion control to say (`reno.py`), which data is lost for the scoreboard:
 `Board` here goes by what was reported above it, the one in `rack.py` by time.
 """
 from spinet.errors import ETIMEDOUT
+from spinet.prim import ticks_diff
 from spinet.tcp import options, output, ranges, rto
-from spinet.tcp.states import PERSIST, PROBE, RACK, SYN_RECEIVED, SYN_SENT
+from spinet.tcp.states import (
+    DOUBT, ECN, PERSIST, PROBE, RACK, SYN_RECEIVED, SYN_SENT, TRIED,
+)
 
 RETRIES = 12        # of data: about five minutes (RFC 9293, 3.8.3, R2)
 SYN_RETRIES = 7     # of our SYN: three minutes (RFC 9293, 3.8.3)
@@ -37,10 +40,14 @@ class Board:
         self.again = False      # the probe was a retransmission
         self.lost = False       # every hole counts as lost
         self.more = False       # the last acknowledgement showed more to be lost
-        self.dsack = False      # the last acknowledgement reported a duplicate
+        self.dsack = 0          # bytes that the last acknowledgement reported to have come twice
         self.flight = 0         # RecoverFS
         self.delivered = 0      # prr_delivered
         self.out = 0            # prr_out
+        self.prior_cwnd = 0     # what the windows were before the last reduction, 0: it stands
+        self.prior_ssthresh = 0
+        self.rxt_at = None      # when it was, None: it cannot be told any more
+        self.undo = 0           # bytes sent again since, less those that came twice
 
     def report(self, c, ack, buf, s, p):
         """SND.UNA has moved by `ack`, and the header `buf[s:p]` may report more.
@@ -49,7 +56,7 @@ class Board:
         """
         sacked = self.sacked
         n = 0
-        self.dsack = False
+        self.dsack = 0
         if ack:
             if c.recover:
                 self.high_rxt = max(self.high_rxt - ack, 0)
@@ -61,6 +68,11 @@ class Board:
                 n = ranges.total(sacked) - n
         if p - s > len(c.head):
             n += options.take_sack(c, buf, s, p)
+            if self.dsack and self.prior_cwnd:
+                # If all that was sent again has come twice, none was lost (RFC 3708).
+                self.undo -= self.dsack
+                if self.undo <= 0:
+                    _undo(c)
         return n
 
     def begin(self, c):
@@ -140,6 +152,7 @@ class Board:
                 if not output.again(c, at, n):
                     return 0
                 self.high_rxt = at + n
+                self.undo += n
                 return n
             if at < sacked[i + 1]:
                 at = sacked[i + 1]
@@ -162,7 +175,8 @@ def acked(c, ack, sacked):
         if left > 0:
             c.recover = left
             if c.dupacks < 3:
-                c.cc.acked(c, ack)      # after a timeout: slow start
+                if not (c.flags & (DOUBT | TRIED) and _frto(c)):
+                    c.cc.acked(c, ack)      # after a timeout: slow start
             elif board:
                 _proportional(c, ack + sacked, True)
             else:
@@ -196,7 +210,14 @@ def duplicate(c, sacked):
             output.push(c)
         return
     if c.recover:
-        return          # RFC 6582, 3.2 step 1
+        # No new recovery (RFC 6582, 3.2 step 1).
+        if c.flags & TRIED:
+            # The timeout was right (RFC 5682, 2.1, step 3a).
+            c.flags &= ~TRIED
+            c.snd_nxt = 0
+            c.cwnd = 3 * c.mss
+            output.push(c)
+        return
     c.dupacks = dupacks = dupacks + 1
     if board and board.probe:
         # What was sent long before the probe and is not here is not late but lost.
@@ -218,9 +239,13 @@ def _enter(c, sacked, ack):
     """Begin a fast recovery."""
     c.tcp.count["fast_retransmit"] += 1
     c.dupacks = 3
+    board = c.board
+    if board:
+        _reduce(c, board)
+    if c.flags & ECN:
+        c.ecn.reduced(c)
     c.cc.lost(c)
     c.recover = c.snd_max
-    board = c.board
     if board:
         # RecoverFS leaves out what was reported earlier (RFC 9937, 6.2).
         board.flight = c.snd_max - ranges.total(board.sacked) + sacked + ack
@@ -257,11 +282,23 @@ def timeout(c):
         output.probe(c)
     elif c.snd_max:
         c.tcp.count["timeout"] += 1
+        board = c.board
+        if board:
+            c.flags &= ~(DOUBT | TRIED)
+            if not c.recover:
+                _reduce(c, board)
+                board.undo = 0x1FFFFFFF
+                if len(c.head) == 20:
+                    c.flags |= DOUBT
+            elif c.dupacks >= 3:
+                board.rxt_at = None     # a retransmission was lost: nothing is to be undone
+                board.prior_cwnd = 0
+            board.forget()
+        if c.flags & ECN:
+            c.ecn.reduced(c)
         c.cc.timeout(c)
         c.recover = c.snd_max
         c.dupacks = 0
-        if c.board:
-            c.board.forget()
         c.snd_nxt = output.retransmit(c)
     else:
         return
@@ -302,6 +339,67 @@ def _probed(c, board, ack):
             # The probe repaired a loss, which is a reason to slow down.
             c.cc.lost(c)
             c.cwnd = c.ssthresh
+
+
+# -- what was no loss, as far as a peer with SACK can tell -------------------
+
+def _reduce(c, board):
+    """The windows are about to be reduced: remember what they were."""
+    board.prior_cwnd = c.cwnd
+    board.prior_ssthresh = c.ssthresh
+    board.rxt_at = c.tcp.timers.now
+    board.undo = 0
+
+
+def echoed(c, age):
+    """The first acknowledgement after a retransmission echoes a timestamp `age` ms old.
+
+    If that is older than the retransmission, it was the original that arrived (RFC 3522).
+    """
+    board = c.board
+    at = board.rxt_at
+    if at is not None:
+        board.rxt_at = None
+        if age > ticks_diff(c.tcp.timers.now, at):
+            _undo(c)
+
+
+def _frto(c):
+    """An acknowledgement after a timeout, without timestamps: was it right (RFC 5682, 2.1)?
+
+    True if it was not, or that is still open.
+    """
+    if c.flags & TRIED:
+        _undo(c)
+        return True
+    c.flags &= ~DOUBT
+    if c.s_len <= c.snd_max or c.snd_wnd - c.snd_max < c.mss:
+        return False
+    # Two new segments, rather than those that may be lost, show it.
+    c.flags |= TRIED
+    c.snd_nxt = c.snd_max
+    c.cwnd = c.snd_max + 2 * c.mss
+    return True
+
+
+def _undo(c):
+    """Nothing was lost: go on as if nothing had happened (RFC 4015)."""
+    board = c.board
+    c.tcp.count["spurious"] += 1
+    board.finish()
+    c.recover = c.dupacks = 0
+    c.flags &= ~(DOUBT | TRIED)
+    if c.snd_nxt < c.snd_max:
+        c.snd_nxt = c.snd_max
+    # Not in a burst beyond an initial window.
+    cwnd = min(board.prior_cwnd, c.snd_max + 10 * c.mss)
+    if cwnd > c.cwnd:
+        c.cwnd = cwnd
+    if board.prior_ssthresh > c.ssthresh:
+        c.ssthresh = board.prior_ssthresh
+    board.prior_cwnd = 0
+    board.rxt_at = None
+    c.cc.undo(c)
 
 
 # -- without SACK -----------------------------------------------------------

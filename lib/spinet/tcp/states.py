@@ -66,3 +66,6 @@ SACK = 32           # both ends use selective acknowledgements
 SCALED = 64         # both ends scale their windows
 PROBE = 128         # t_rexmt runs for a tail loss probe or RACK, ahead of the retransmission timeout
 RACK = 256          # the scoreboard wants to know what is sent (rack.Board)
+ECN = 512           # both ends use explicit congestion notification
+DOUBT = 1024        # a timeout may have been for nothing (RFC 5682): the next answer tells
+TRIED = 2048        # so new data was sent, and the answer to that tells
