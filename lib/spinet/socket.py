@@ -17,7 +17,7 @@ from spinet.sockbase import (
     IP_TOS, IP_TTL, MSG_DONTWAIT, MSG_PEEK, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_RAW,
     SOCK_STREAM, SOL_SOCKET, SOMAXCONN, SO_BROADCAST, SO_ERROR, SO_KEEPALIVE, SO_LINGER,
     SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL,
-    TCP_MAXSEG, TCP_NODELAY, getaddrinfo,
+    TCP_CONGESTION, TCP_MAXSEG, TCP_NODELAY, getaddrinfo,
 )
 from spinet.sockdgram import DatagramSocket
 from spinet.sockstream import StreamSocket

@@ -6,8 +6,8 @@ from spinet.errors import (
 from spinet.sockbase import (
     ANY, ERR, HUP, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, MSG_DONTWAIT, MSG_PEEK, RD, SHUT_RD,
     SO_BROADCAST, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE,
-    SOCK_STREAM, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, WR,
-    Socket, octets, resolve,
+    SOCK_STREAM, SOL_SOCKET, TCP_CONGESTION, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG,
+    TCP_NODELAY, WR,    Socket, octets, resolve,
 )
 from spinet.tcp.states import CLOSED, ESTABLISHED, NODELAY
 
@@ -294,7 +294,8 @@ class StreamSocket(Socket):
         return otherwise
 
     def setsockopt(self, level, option, value):
-        """Set an option: NODELAY, KEEPALIVE and its times, TTL, TOS, LINGER, RCVBUF, SNDBUF.
+        """Set an option: NODELAY, KEEPALIVE and its times, TTL, TOS, LINGER, RCVBUF, SNDBUF,
+        CONGESTION ("reno", "cubic", "none"; text or bytes).
 
         A SO_LINGER of zero seconds (`struct.pack("ii", 1, 0)`) makes `close` reset.
         """
@@ -306,6 +307,10 @@ class StreamSocket(Socket):
             if (level, option) == (SOL_SOCKET, 0x20):
                 return      # SO_BROADCAST as MicroPython's lwIP numbers it
             raise os_error(ENOPROTOOPT)
+        if level == IPPROTO_TCP and option == TCP_CONGESTION:
+            from spinet.tcp import congestion
+
+            value = congestion.named(value)
         if self._options is None:
             self._options = []
         self._options = [o for o in self._options if o[0] != level or o[1] != option]
@@ -329,6 +334,11 @@ class StreamSocket(Socket):
                 return len(self.conn.sbuf) if self.conn else self.stack.tcp.sndbuf
         if level == IPPROTO_TCP and option == TCP_MAXSEG and self.conn:
             return self.conn.mss
+        if level == IPPROTO_TCP and option == TCP_CONGESTION:
+            from spinet.tcp import congestion
+
+            return congestion.name(self.conn.cc if self.conn else self._option(
+                level, option, self.stack.tcp.congestion))
         if (level, option) not in _OPTIONS:
             raise os_error(ENOPROTOOPT)
         return self._option(level, option, _OPTIONS[level, option]) or 0
@@ -337,6 +347,10 @@ class StreamSocket(Socket):
         conn = self.conn
         if level == IPPROTO_TCP and option == TCP_NODELAY:
             conn.flags = conn.flags | NODELAY if value else conn.flags & ~NODELAY
+        elif level == IPPROTO_TCP and option == TCP_CONGESTION:
+            from spinet.tcp import congestion
+
+            congestion.use(conn, value)
         elif (level == SOL_SOCKET and option == SO_KEEPALIVE) or (
                 level == IPPROTO_TCP and TCP_KEEPIDLE <= option <= TCP_KEEPCNT):
             get = self._option
@@ -382,4 +396,5 @@ _OPTIONS = {
     (SOL_SOCKET, SO_SNDBUF): 0, (IPPROTO_IP, IP_TTL): 64, (IPPROTO_IP, IP_TOS): 0,
     (IPPROTO_TCP, TCP_NODELAY): 0, (IPPROTO_TCP, TCP_KEEPIDLE): 7200,
     (IPPROTO_TCP, TCP_KEEPINTVL): 75, (IPPROTO_TCP, TCP_KEEPCNT): 9,
+    (IPPROTO_TCP, TCP_CONGESTION): None,
 }
