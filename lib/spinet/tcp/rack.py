@@ -34,7 +34,7 @@ class Board(recovery.Board):
         recovery.Board.__init__(self, size)
         self.runs = [0] * (3 * RUNS)
         self.n = 0              # used of `runs`
-        self.xmit = 0           # RACK.xmit_ts, when the last sent of what has arrived was sent
+        self.xmit = None        # RACK.xmit_ts, when the last sent of what has arrived was sent
         self.end = 0            # RACK.end_seq, its end, from SND.UNA
         self.rtt = 0            # RACK.rtt
         self.min_rtt = 0        # RACK.min_RTT
@@ -176,6 +176,8 @@ class Board(recovery.Board):
                 n += 3
             i += 3
         self.n = n
+        if not n:
+            self.xmit = None    # it would be older than the clock can tell one day
         self.end -= ack
         self.fack = max(self.fack - ack, 0)
         self.round = max(self.round - ack, 0)
@@ -220,7 +222,7 @@ class Board(recovery.Board):
             self.min_rtt = rtt
             self.min_at = now
         self.rtt = rtt
-        again = ticks_diff(t, self.xmit)
+        again = 1 if self.xmit is None else ticks_diff(t, self.xmit)
         if again > 0 or again == 0 and end > self.end:
             self.xmit = t
             self.end = end
@@ -240,7 +242,7 @@ class Board(recovery.Board):
         """A timeout: everything may be lost, and is sent again in order."""
         recovery.Board.forget(self)
         self.n = self.wait = self.fack = 0
-        self.end = -1
+        self.xmit = None
 
     def shows_loss(self, c):
         """Whether something is newly known to be lost (step 5)."""
@@ -248,7 +250,7 @@ class Board(recovery.Board):
         more = False
         wait = i = 0
         while i < self.n:
-            if not runs[i + 2] & (LOST | HERE):
+            if not runs[i + 2] & (LOST | HERE) and self.xmit is not None:
                 at = ticks_diff(self.xmit, runs[i + 1])
                 if at > 0 or at == 0 and self.end > runs[i]:
                     at = self._left(c, runs[i + 1])
