@@ -162,7 +162,7 @@ def test_the_record_agrees_with_one_that_keeps_every_byte():
                 model[a:b] = [(t, state | rack.HERE) for t, state in model[a:b]]
             elif what == 4 and size:
                 n = 1 + below(min(len(model), 6))
-                board._pass(c, 10 * n)
+                board._pass(c, 10 * n, -1)
                 model = model[n:]
                 c.snd_max -= 10 * n
             known = times(board, size)
@@ -182,7 +182,7 @@ def test_with_little_in_flight_the_record_is_exact():
     c.now += 50
     board.resent(c, 150, 250)
     board._cover(c, 300, 400)
-    board._pass(c, 120)
+    board._pass(c, 120, -1)
     assert board.runs[:board.n] == [
         30, 1002, 0, 80, 1058, 1, 130, 1058, 1, 180, 1003, 0, 280, 1004, 4, 380, 1005, 0, 480, 1006, 0,
         580, 1007, 0, 680, 1008, 0]

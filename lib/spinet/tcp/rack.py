@@ -44,7 +44,6 @@ class Board(recovery.Board):
         self.mult = 1           # RACK.reo_wnd_mult
         self.persist = 0        # RACK.reo_wnd_persist
         self.round = 0          # RACK.dsack_round, from SND.UNA
-        self.age = -1           # of the timestamp that came back, in ms; -1: there is none
         self.wait = 0           # until more may have to be called lost, in ms
 
     # -- what was sent ------------------------------------------------------
@@ -137,15 +136,11 @@ class Board(recovery.Board):
 
     def report(self, c, ack, buf, s, p):
         """As in `recovery.Board`; step 1 to 3 of RFC 8985, 6.2."""
+        recover = c.recover
         n = recovery.Board.report(self, c, ack, buf, s, p)
-        self.age = -1
-        if c.recover and len(c.head) > 20:
-            i = options.stamps(buf, s, p)
-            if i:
-                options.tick(c, c.tcp.timers.now)
-                self.age = diff32(c.head, 24, buf, i + 4)
         if ack:
-            self._pass(c, ack)
+            i = recover and len(c.head) > 20 and options.stamps(buf, s, p)
+            self._pass(c, ack, diff32(c.head, 24, buf, i + 4) if i else -1)
         if n and p - s > len(c.head):
             sacked = self.sacked
             i = 0
@@ -160,14 +155,14 @@ class Board(recovery.Board):
             self.wait = 0
         return n
 
-    def _pass(self, c, ack):
-        """SND.UNA has moved by `ack`."""
+    def _pass(self, c, ack, age):
+        """SND.UNA has moved by `ack`; the timestamp that came back is `age` ms old, -1: none."""
         runs = self.runs
         at = i = n = 0
         while i < self.n:
             end = runs[i]
             if at < ack and not runs[i + 2] & HERE:
-                self._arrived(c, i, end if end < ack else ack)
+                self._arrived(c, i, end if end < ack else ack, age)
             at = end
             if end > ack:
                 runs[n] = end - ack
@@ -199,20 +194,21 @@ class Board(recovery.Board):
         i = at = 0
         while i < self.n and at < end:
             if at >= start and not runs[i + 2] & HERE:
-                self._arrived(c, i, runs[i])
+                # A timestamp says nothing of what is out of order (RFC 7323, 4.3).
+                self._arrived(c, i, runs[i], -1)
                 runs[i + 2] |= HERE
             at = runs[i]
             i += 3
 
-    def _arrived(self, c, i, end):
-        """The run at `i` has arrived, up to `end`."""
+    def _arrived(self, c, i, end, age):
+        """The run at `i` has arrived, up to `end`; `age` as in `_pass`."""
         t = self.runs[i + 1]
         now = c.tcp.timers.now
         rtt = ticks_diff(now, t)
         again = self.runs[i + 2] & AGAIN
         if again:
             # Was it the retransmission that arrived?
-            if self.age > rtt or rtt < self.min_rtt:
+            if age > rtt or rtt < self.min_rtt:
                 return
         elif end < self.fack:
             self.reordered = True

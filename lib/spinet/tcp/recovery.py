@@ -239,6 +239,7 @@ def _enter(c, sacked, ack):
     """Begin a fast recovery."""
     c.tcp.count["fast_retransmit"] += 1
     c.dupacks = 3
+    c.flags &= ~PROBE
     board = c.board
     if board:
         _reduce(c, board)
@@ -256,7 +257,8 @@ def _enter(c, sacked, ack):
         c.cwnd = c.ssthresh + 3 * c.mss
         output.retransmit(c)
         output.push(c)
-    c.t_rexmt = c.arm(c.rto)
+    if not c.flags & PROBE:
+        c.t_rexmt = c.arm(c.rto)
 
 
 def timeout(c):
