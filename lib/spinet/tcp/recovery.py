@@ -243,9 +243,11 @@ def _enter(c, sacked, ack):
     board = c.board
     if board:
         _reduce(c, board)
-    if c.flags & ECN:
+    if not c.flags & ECN:
+        c.cc.lost(c)
+    elif not c.ecn.did(c.head, 4):
+        c.cc.lost(c)
         c.ecn.reduced(c)
-    c.cc.lost(c)
     c.recover = c.snd_max
     if board:
         # RecoverFS leaves out what was reported earlier (RFC 9937, 6.2).
