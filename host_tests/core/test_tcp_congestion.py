@@ -177,7 +177,7 @@ def test_cubic_reduces_by_a_third_and_climbs_back_to_where_it_was():
     c.cwnd = c.ssthresh
     k = (400 * .3 / .4) ** (1 / 3)      # 6.7 s
     at = {}
-    for i in range(120):
+    for _ in range(120):
         c.round()
         at[c.now] = c.cwnd // 1448
     assert 340 <= at[2000] <= 375, at[2000]

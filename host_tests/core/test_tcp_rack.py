@@ -1,6 +1,6 @@
 """RACK (RFC 8985): loss found by time, and the bounded record of when what was sent."""
 from kit import Random, heap_locked
-from net import Net, Peer
+from net import Net
 from test_tcp_alloc import Slots, locked
 from test_tcp_loss import transfer
 from test_tcp_options import MSS, blocks, established, stamp
@@ -13,7 +13,7 @@ def use_rack(tcp):
 
 
 def racking(options=MSS + b"\4\2", sndbuf=60000, rtt=40, **more):
-    """A connection with RACK and a measured round-trip time; what it has sent next begins at 1461."""
+    """A connection with RACK and a measured round-trip time; what is sent next begins at 1461."""
     p, s = established(options, config=use_rack, sndbuf=sndbuf, **more)
     s.send(b"w" * 1460)
     p.run(rtt)
@@ -184,8 +184,8 @@ def test_with_little_in_flight_the_record_is_exact():
     board._cover(c, 300, 400)
     board._pass(c, 120, -1)
     assert board.runs[:board.n] == [
-        30, 1002, 0, 80, 1058, 1, 130, 1058, 1, 180, 1003, 0, 280, 1004, 4, 380, 1005, 0, 480, 1006, 0,
-        580, 1007, 0, 680, 1008, 0]
+        30, 1002, 0, 80, 1058, 1, 130, 1058, 1, 180, 1003, 0, 280, 1004, 4, 380, 1005, 0,
+        480, 1006, 0, 580, 1007, 0, 680, 1008, 0]
     assert board.xmit == 1004 and board.fack == 280
 
 

@@ -1,4 +1,4 @@
-"""What was taken for loss and was none: noticed by timestamps, by D-SACK or by F-RTO, and undone."""
+"""What was taken for loss and was none: seen by timestamps, D-SACK or F-RTO, and undone."""
 from test_tcp_alloc import locked
 from test_tcp_options import MSS, TS, blocks, established, sacking, stamp, word
 
