@@ -10,6 +10,7 @@ do not begin a fast recovery.  Which window results from a loss is for the
 congestion control to say (`reno.py`).
 """
 from spinet.errors import ETIMEDOUT
+from spinet.prim import ticks_add, ticks_diff
 from spinet.tcp import output, ranges, reno, rto
 from spinet.tcp.states import PERSIST, PROBE, SYN_RECEIVED, SYN_SENT
 
@@ -129,13 +130,13 @@ def timeout(c):
     if c.retries == 2 and state != SYN_RECEIVED:
         c.path.ip.advise(c.path)    # R1 (RFC 9293, 3.8.3): perhaps another gateway
     if state == SYN_SENT or state == SYN_RECEIVED:
-        if c.retries >= (SYN_RETRIES if state == SYN_SENT else SYN_ACK_RETRIES):
+        if _is_enough(c, SYN_RETRIES if state == SYN_SENT else SYN_ACK_RETRIES):
             c.end(c.soft_error or ETIMEDOUT)
             return
         c.tcp.count["retransmit"] += 1
         c.rtt_end = 0
         output.send_syn(c)
-    elif c.retries >= RETRIES:
+    elif _is_enough(c, RETRIES):
         c.tcp.count["timed_out"] += 1
         c.abort(c.soft_error or ETIMEDOUT)
         return
@@ -151,12 +152,27 @@ def timeout(c):
             ranges.clear(c.board.sacked)
             c.board.high_rxt = c.board.probe = 0
             c.board.lost = False
+        if c.retries > 1 or c.pmtu:
+            c.tcp.shrink(c)
         c.snd_nxt = output.retransmit(c)
     else:
         return
     c.retries += 1
     rto.back_off(c)
-    c.t_rexmt = c.arm(c.rto)
+    delay = c.rto
+    if c.user_timeout:
+        delay = min(delay, c.user_timeout - ticks_diff(c.tcp.timers.now, c.stuck))
+    c.t_rexmt = c.arm(delay)
+
+
+def _is_enough(c, retries):
+    """Whether it is time to give up: after so many retries, or the user's own time-out."""
+    if not c.user_timeout:
+        return c.retries >= retries
+    now = c.tcp.timers.now
+    if not c.retries and not c.flags & PERSIST:
+        c.stuck = ticks_add(now, -c.rto)
+    return ticks_diff(now, c.stuck) >= c.user_timeout
 
 
 def _probe(c):

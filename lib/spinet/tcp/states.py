@@ -65,3 +65,5 @@ BLOCKED = 16        # the port was busy: t_ack runs to try again
 SACK = 32           # both ends use selective acknowledgements
 SCALED = 64         # both ends scale their windows
 PROBE = 128         # t_rexmt runs for a tail loss probe, ahead of the retransmission timeout
+QUICKACK = 1 << 12  # acknowledgements are not delayed
+STALE = 1 << 13     # TS.Recent is too old to compare with (RFC 7323, 5.5)
