@@ -197,12 +197,7 @@ class Tcp:
             self.count["bad_icmp"] += 1
             return
         if type == 3 and code == 4:
-            try:
-                from spinet.tcp import pmtu
-
-                pmtu.too_big(c, info, buf[h + 2] << 8 | buf[h + 3])
-            except (ImportError, MemoryError):
-                self.count["no_memory"] += 1
+            self.shrink(c, info, (buf[h + 2] << 8 | buf[h + 3]) or 1)
         elif type == 3:
             refused = code == 2 or code == 3
             error = ECONNREFUSED if refused else EHOSTUNREACH if code in (1, 5, 7, 10, 12, 13) \
@@ -213,15 +208,20 @@ class Tcp:
             else:
                 c.soft_error = error
 
-    def shrink(self, c):
-        """Segments of `c` vanish, large ones perhaps: try smaller ones (RFC 8899, 4.4)."""
-        if c.snd_max >= c.mss:
-            try:
-                from spinet.tcp import pmtu
+    def shrink(self, c, mtu=0, sent=0):
+        """Send smaller segments: a router has said so about a packet of `sent` bytes, or, with 0,
+        segments of `c` vanish, large ones perhaps."""
+        try:
+            from spinet.tcp import pmtu
 
+            if sent:
+                pmtu.too_big(c, mtu, sent)
+            elif c.snd_max >= c.mss:
                 pmtu.black_hole(c)
-            except (ImportError, MemoryError):
-                pass
+        except ImportError:
+            pass        # left out of this board
+        except MemoryError:     # a clause each: a tuple of exceptions would have to be made
+            self.count["no_memory"] += 1
 
     # -- for the rest of TCP ------------------------------------------------
 
@@ -290,7 +290,9 @@ class Tcp:
 
                 self._pressure = Pressure(self)
             return self._pressure.relieve()
-        except (ImportError, MemoryError):
+        except ImportError:
+            return False
+        except MemoryError:
             return False
 
     def clock(self):

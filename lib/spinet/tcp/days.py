@@ -19,18 +19,18 @@ class Days(Timer):
     def __init__(self, tcp):
         Timer.__init__(self)
         self._tcp = tcp
-        self._ms = bytearray(4)
-        self._at = tcp.timers.now
+        self._clock = bytearray(4)
+        self._read = tcp.timers.now
         self._seen = {}     # connection: (TS.Recent, periods that it has not changed in)
 
     def ms(self):
         """Milliseconds as 4 bytes in wire form; the same buffer each time."""
         now = self._tcp.timers.now
-        add32(self._ms, 0, self._ms, 0, ticks_diff(now, self._at))
-        self._at = now
+        add32(self._clock, 0, self._clock, 0, ticks_diff(now, self._read))
+        self._read = now
         if self.due is None:
             self._tcp.timers.arm(self, PERIOD_MS)
-        return self._ms
+        return self._clock
 
     def expire(self, now):
         """Three days have passed."""
