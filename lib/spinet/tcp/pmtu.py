@@ -4,9 +4,9 @@ A router that may not fragment says so (RFC 1191), and is believed if it quotes
 what is in flight (RFC 5927).  Where none says so, full segments vanish and
 nothing is heard (RFC 2923, 2.1): after some timeouts smaller ones are tried
 (RFC 8899, 4.4).  Both are looked at again: after ten minutes where a router has
-spoken (RFC 1191, 6.3), after half a minute where it was a guess, and each time
-it proves right after twice as long.  What is tried then is the next larger of
-the sizes below, and given up at the first timeout.
+spoken (RFC 1191, 6.3), after half a minute where it was a guess, and twice as
+long each time it proves right.  What is tried then is the next larger of the
+sizes below, and given up at the first timeout.
 
 Nobody gets us below `FLOOR`, from where on segments may be fragmented: a forged
 error must not make a stream of tiny ones.  All sizes are of IPv4 packets.
@@ -39,9 +39,9 @@ class Search(Timer):
         c.mss = mss if mss < self._mss else self._mss
 
     def lower(self, mtu, wait):
-        """The path takes no more than `mtu`; do not try again for `wait` ms, or twice as long."""
+        """The path takes no more than `mtu`; do not try again for `wait` ms."""
         c = self._c
-        self.wait = max(wait, min(self.wait << 1, RAISE_MS))
+        self.wait = max(wait, self.wait)
         self.use(mtu)
         self.good = mtu
         c.tcp.count["smaller"] += 1
@@ -100,7 +100,8 @@ def black_hole(c):
     """The retransmission timer of a connection with full segments in flight expires again."""
     search = c.pmtu
     if search is not None and search.good < c.path.mtu:
-        search.lower(search.good, GUESS_MS)     # the last step upward was one too many
+        # The last step upward was one too many.
+        search.lower(search.good, min(search.wait << 1, RAISE_MS))
     elif c.retries >= 2 and not c.retries & 1 and c.mss > FLOOR - 40:
         _search(c).lower(1280 if c.retries == 2 and c.mss > 1240 else FLOOR, GUESS_MS)
 
