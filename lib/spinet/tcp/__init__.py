@@ -326,7 +326,7 @@ class Tcp:
     def repath(self, c):
         """Routes or addresses have changed: the new path of `c`, or None if there is none."""
         old = c.path
-        path = self.stack.path(old.dst, PROTO, old.src, c.ttl, c.tos, df=True)
+        path = self.stack.path(old.dst, PROTO, old.src, c.ttl, c.tos, df=old.df)
         if path is not None:
             if old.mtu < path.mtu:
                 path.mtu = old.mtu

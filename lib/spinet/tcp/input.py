@@ -107,7 +107,7 @@ def _acceptable(c, buf, s, seq, n):
             c.arm_idle(TIME_WAIT_MS)
         if c.state == SYN_RECEIVED and flags & SYN and seq == -1:
             output.send_syn(c)  # it was our SYN,ACK that was lost
-        elif n:
+        elif n and not flags & SYN:
             if c.flags & SACK and -0x10000000 < seq < 0:
                 c.dsack_at = seq
                 c.dsack = n

@@ -17,7 +17,7 @@ class Budget:
     def __init__(self, timers, random):
         self._timers = timers
         self._random = random
-        self._second = ticks_add(timers.now, 1)
+        self._second = ticks_add(timers.now, -1000)
         self._left = 0
 
     def take(self, most):
