@@ -321,8 +321,9 @@ class StreamSocket(Socket):
         makes `close` reset.
         """
         self._begin()
+        packed = isinstance(value, (bytes, bytearray, memoryview))
         if level == SOL_SOCKET and option == SO_LINGER:
-            if isinstance(value, int) or len(value) < 8:
+            if not packed or len(value) < 8:
                 raise os_error(EINVAL)
             value = value[4] | value[5] << 8 if value[0] else None
         elif (level, option) == (SOL_SOCKET, 0x20):
@@ -330,7 +331,7 @@ class StreamSocket(Socket):
         elif (level, option) not in _OPTIONS:
             raise os_error(ENOPROTOOPT)
         else:
-            if not isinstance(value, int):
+            if packed:
                 value = value[0] | value[1] << 8 | value[2] << 16 | value[3] << 24
             least, most = _RANGES.get((level, option), (value, value))
             if level == SOL_SOCKET:
