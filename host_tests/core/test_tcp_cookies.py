@@ -164,7 +164,7 @@ def test_a_full_queue_takes_no_cookie_and_the_next_segment_does():
     p, server = full(backlog=1)
     p.send("S")
     p.send("A", 1, 1)
-    p.rport, first = 5556, p.rport
+    p.rport = 5556
     p.send("S")
     p.take()
     p.none()

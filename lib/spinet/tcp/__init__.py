@@ -34,7 +34,7 @@ from spinet.tcp.isn import Secret
 from spinet.tcp.limit import Budget
 from spinet.tcp.listen import Listener
 from spinet.tcp.output import ACK, RST, SYN
-from spinet.tcp.states import SYN_RECEIVED, SYN_SENT, TIME_WAIT
+from spinet.tcp.states import SYN_SENT, TIME_WAIT
 
 PROTO = 6
 
@@ -359,7 +359,8 @@ class Tcp:
                 maxseg=0):
         """Begin to open a connection to `remote` (4 bytes); returns it in SYN-SENT.
 
-        `rcvbuf` and `sndbuf` are the sizes of its rings, `maxseg` the most in a segment; 0: as usual.
+        `rcvbuf` and `sndbuf` are the sizes of its rings, `maxseg` the most in a segment, in bytes;
+        0: as usual.
 
         Raises OSError: ENETUNREACH without a route, EADDRINUSE when the pair of
         addresses is taken, EADDRNOTAVAIL when no ephemeral port is free.

@@ -103,7 +103,7 @@ class Conn(Timer):
         return self.head[2] << 8 | self.head[3]
 
     def prefer(self, rcvbuf, sndbuf, maxseg):
-        """Sizes of rings, and the most in a segment, that differ from the stack's; 0: they do not."""
+        """Sizes of rings, and the most in a segment, other than the stack's; 0: the same."""
         if rcvbuf:
             self.rcvbuf = rcvbuf
         if sndbuf:
