@@ -7,7 +7,7 @@ everything else here is one of the two with a reason.
 from spinet.prim import add32, cksum, copy, ticks_diff
 from spinet.tcp import options, ranges, rto
 from spinet.tcp.states import (
-    BLOCKED, CARRIES, ECN, NODELAY, OWES_FIN, PERSIST, RACK, SACK, SYN_RECEIVED,
+    BLOCKED, CARRIES, ECN, NODELAY, OWES_FIN, PERSIST, QUICKACK, RACK, SACK, SYN_RECEIVED,
 )
 
 FIN = 1
@@ -60,8 +60,15 @@ def push(c):
         _sent(c, off + n + (flags & FIN))
     if not c.snd_max and c.t_rexmt is None:
         # Held back with nothing in flight: nothing but a probe will get an answer.
-        c.flags |= PERSIST
-        c.t_rexmt = c.arm(c.rto)
+        persist(c)
+
+
+def persist(c):
+    """Start the timer of zero-window probes."""
+    c.flags |= PERSIST
+    c.t_rexmt = c.arm(c.rto)
+    if c.user_timeout:
+        c.stuck = c.tcp.timers.now
 
 
 def push_one(c):
@@ -180,7 +187,10 @@ def ack(c):
 
 def delay_ack(c):
     """An acknowledgement is owed, but may wait for data or a second segment (RFC 9293, 3.8.6.3)."""
-    c.t_ack = c.arm(DELAYED_ACK_MS)
+    if c.flags & QUICKACK:
+        ack(c)
+    else:
+        c.t_ack = c.arm(DELAYED_ACK_MS)
 
 
 def again(c, off, n):
@@ -268,7 +278,7 @@ def send_syn(c):
     elif flags == SYN and c.tcp.ecn and not c.retries:
         flags |= 0xC0       # ECE and CWR propose; not again, some drop that (RFC 3168, 6.1.1.1)
     tx[t + 13] = flags
-    edge = c.tcp.rcvbuf
+    edge = c.rcvbuf or c.tcp.rcvbuf
     c.rcv_adv = edge = edge if edge < 65535 else 65535
     tx[t + 14] = edge >> 8
     tx[t + 15] = edge & 255

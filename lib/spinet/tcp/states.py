@@ -69,3 +69,5 @@ RACK = 256          # the scoreboard wants to know what is sent (rack.Board)
 ECN = 512           # both ends use explicit congestion notification
 DOUBT = 1024        # a timeout may have been for nothing (RFC 5682): the next answer tells
 TRIED = 2048        # so new data was sent, and the answer to that tells
+QUICKACK = 1 << 12  # acknowledgements are not delayed
+STALE = 1 << 13     # TS.Recent is too old to compare with (RFC 7323, 5.5)
