@@ -7,7 +7,7 @@ reads connections from the inside and changes nothing.  All offsets are as
 from spinet.prim import diff32, ticks_diff
 from spinet.tcp import ranges
 from spinet.tcp.states import (
-    BLOCKED, CARRIES, CLOSED, ESTABLISHED, FIN_WAIT_2, LISTEN, NAMES, ORPHAN, OWES_FIN, PERSIST,
+    BLOCKED, CARRIES, CLOSED, ESTABLISHED, FIN_WAIT_2, LISTEN, NAMES, ORPHAN, OWES_FIN,
     SYN_RECEIVED, TIME_WAIT,
 )
 
@@ -28,6 +28,7 @@ class Memo:
         self.rcv_adv = 0
         self.cwnd = c.cwnd
         self.state = c.state
+        self.probes = c.tcp.count["tail_probe"]
 
 
 class Checker:
@@ -103,8 +104,6 @@ class Checker:
                 return "data waits and no timer runs for it"
         elif c.t_rexmt is not None:
             return "a retransmission timer runs for nothing"
-        if flags & PERSIST and c.snd_max > 1 and c.snd_wnd:
-            return "probing, with data in flight"
         if c.ack_owed and c.t_ack is None:
             return "an acknowledgement is owed and no timer runs for it"
         if c.t_ack is not None and not c.ack_owed and not flags & BLOCKED:
@@ -150,15 +149,17 @@ class Checker:
         if c.rcv_adv + got < memo.rcv_adv and c.state < TIME_WAIT:
             return "the right edge of the window shrank"
         if c.snd_max + acked > memo.snd_max and not c.recover and c.board:
-            # Limited transmit and a tail loss probe may exceed the congestion window.
+            # Limited transmit may exceed the congestion window by two segments, a probe always.
             flight = c.snd_max - ranges.total(c.board.sacked)
-            if flight > max(c.cwnd, memo.cwnd) + 3 * c.mss + 1:
+            if flight > max(c.cwnd, memo.cwnd) + 2 * c.mss + 1 and (
+                    memo.probes == c.tcp.count["tail_probe"]):
                 return "new data beyond the congestion window"
         memo.una[:] = head[4:8]
         memo.rcv[:] = head[8:12]
         memo.snd_max = c.snd_max
         memo.rcv_adv = c.rcv_adv
         memo.cwnd = c.cwnd
+        memo.probes = c.tcp.count["tail_probe"]
         return None
 
 

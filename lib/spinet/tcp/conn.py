@@ -208,12 +208,16 @@ class Conn(Timer):
         (RFC 2525, 2.17).
         """
         self.flags |= ORPHAN
-        if self.r_len and self.state != TIME_WAIT:
+        unread = self.r_len
+        self.r_len = 0
+        if self.state == TIME_WAIT or self.state == CLOSED:
+            self.release()
+        elif unread:
             self.abort()
-            return
-        self.shutdown()
-        if self.state == FIN_WAIT_2:
-            self.arm_idle(FIN_WAIT_2_MS)
+        else:
+            self.shutdown()
+            if self.state == FIN_WAIT_2:
+                self.arm_idle(FIN_WAIT_2_MS)
 
     def abort(self, error=ECONNABORTED):
         """End the connection at once; a synchronized peer gets a reset."""

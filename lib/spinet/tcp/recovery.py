@@ -161,13 +161,13 @@ def timeout(c):
 
 def _probe(c):
     """Nothing was heard for two round trips: send what must be answered (RFC 8985, 7.3)."""
-    c.flags &= ~PROBE
     c.tcp.count["tail_probe"] += 1
     board = c.board
     board.again = not output.push_one(c)
     if board.again:
         n = min(c.snd_max, c.mss)
         output.again(c, c.snd_max - n, n)
+    c.flags &= ~PROBE       # the next time it is the retransmission timeout
     board.probe = c.snd_max
     c.t_rexmt = c.arm(c.rto)
 
