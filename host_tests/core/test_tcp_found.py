@@ -81,3 +81,17 @@ def test_a_socket_that_is_closed_holds_no_unread_data():
     assert c.info()["state"] == "CLOSED" and c.r_len
     s.close()
     assert not c.rbuf and not c.sbuf
+
+
+def test_an_acknowledgement_that_gets_out_does_not_strand_data_that_did_not():
+    p = Peer()
+    s = p.accept()
+    send = p.end.send
+    p.end.send = lambda buf, n: False
+    s.send(b"stays")
+    p.send("FA", 1, 1)      # its acknowledgement is held back as well
+    p.end.send = send
+    p.send("FA", 1, 1)      # and this is answered before anything else is tried
+    p.one("A", 1, 2)
+    p.run(5)
+    assert p.one("PA", 1, 2).data == b"stays"

@@ -106,6 +106,8 @@ class Checker:
             return "a retransmission timer runs for nothing"
         if c.ack_owed and c.t_ack is None:
             return "an acknowledgement is owed and no timer runs for it"
+        if flags & BLOCKED and c.t_ack is None:
+            return "the port was busy and no timer runs to try again"
         if c.t_ack is not None and not c.ack_owed and not flags & BLOCKED:
             return "an acknowledgement's timer runs for nothing"
         waits = state == TIME_WAIT or state == FIN_WAIT_2 and flags & ORPHAN

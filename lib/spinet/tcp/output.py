@@ -140,7 +140,8 @@ def transmit(c, off, n, flags):
     if path.send(n):
         if c.ack_owed:
             c.ack_owed = 0
-            c.t_ack = None
+            if not c.flags & BLOCKED:
+                c.t_ack = None
         return True
     c.flags |= BLOCKED
     c.t_ack = c.arm(1)
