@@ -88,7 +88,7 @@ class Sim:
 
 class Host:
     """A host with one stack.  `users` are programs: `turn()` is called after each event of the
-    host and says whether it did anything."""
+    host and says whether it did anything; it removes itself when it is done."""
 
     def __init__(self, sim, name, settings):
         self.sim = sim
@@ -97,9 +97,25 @@ class Host:
         self.phase = sim.rand.below(1000)
         self.users = []
         self._wake = -1
-        self.stack = Stack(clock=self.clock, random=sim.rand.fork().bytes, wait=sim.wait)
-        for key in settings:
-            setattr(self.stack.tcp, key, settings[key])
+        self._settings = settings
+        self._up = []
+        self._boot()
+
+    def _boot(self):
+        self.stack = Stack(clock=self.clock, random=self.sim.rand.fork().bytes, wait=self.sim.wait)
+        for key in self._settings:
+            setattr(self.stack.tcp, key, self._settings[key])
+
+    def reboot(self):
+        """Begin anew, without a word to anybody; the users' `vanish()` is called."""
+        for user in self.users:
+            user.vanish()
+        self.users = []
+        self._boot()
+        for port, address, gateway in self._up:
+            port.close()
+            self.stack.add(port, address, gateway)
+        self.poll()
 
     def clock(self):
         """Ticks in ms, as the stack wants them."""
@@ -112,6 +128,7 @@ class Host:
 
     def up(self, port, address, gateway=None):
         """Bring `port` up with an address "a.b.c.d/len"; the stack's interface."""
+        self._up.append((port, address, gateway))
         ip = self.stack.add(port, address, gateway)
         self.poll()
         return ip
@@ -121,7 +138,7 @@ class Host:
         stack = self.stack
         ms = stack.poll()
         acted = False
-        for user in self.users:
+        for user in list(self.users):
             if user.turn():
                 acted = True
         if acted:

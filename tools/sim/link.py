@@ -67,13 +67,14 @@ class Pipe:
     loss        what of it is lost (`loss.py`): a callable, True for a frame that is
     corrupt     share of IPv4 packets in which a bit is inverted
     reorder     share of frames that come up to `reorder_us` late and let others pass
-    duplicate   share that come twice
+    duplicate   share that come twice, the second up to `duplicate_us` later
     down        intervals [(from, to), ...] in which nothing passes
     holds       a full queue makes the port busy, instead of dropping
     """
 
     def __init__(self, sim, sink, rate=0, delay_us=0, jitter_us=0, queue=0, loss=None, corrupt=0,
-                 reorder=0, reorder_us=3000, duplicate=0, down=(), holds=False, medium="ethernet"):
+                 reorder=0, reorder_us=3000, duplicate=0, duplicate_us=3000, down=(), holds=False,
+                 medium="ethernet"):
         self.sim = sim
         self.sink = sink
         self.rate = rate
@@ -84,6 +85,7 @@ class Pipe:
         self.reorder = reorder
         self.reorder_us = reorder_us
         self.duplicate = duplicate
+        self.duplicate_us = duplicate_us
         self.down = down
         self.holds = holds and rate and queue
         self.name = ""
@@ -159,7 +161,7 @@ class Pipe:
             self._last = due
         sim.at(due, deliver, frame)
         if self.duplicate and rand.chance(self.duplicate):
-            sim.at(due + rand.below(self.reorder_us), deliver, frame)
+            sim.at(due + rand.below(self.duplicate_us), deliver, frame)
 
     def _deliver(self, frame):
         if self.sim.tap:

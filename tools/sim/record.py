@@ -74,9 +74,13 @@ class Trace:
     def lost(self, pipe, frame, why):
         self._note(pipe, frame, "LOST " + why)
 
-    def state(self, host, event, c, before, after):
-        """For `tcp.trace`: a connection changes its state."""
-        self._kept.append((host.sim.now, host.name, None, "%s -> %s" % (before, after), b""))
+    def watch(self, host):
+        """Note the changes of state of the host's connections too."""
+        def changed(event, c, before, after):
+            self._kept.append((host.sim.now, host.name, None, "%d %s -> %s" % (
+                c.lport, before, after), b""))
+
+        host.stack.tcp.trace = changed
 
     def lines(self):
         """The lines, oldest first."""

@@ -12,7 +12,7 @@ from sim.engine import Sim, Stuck
 from sim.link import cable
 from sim.rand import Rand
 from sim.record import Taps
-from sim.users import Conversation, Crossing, Plan, Server
+from sim.users import Conversation, Crossing, Plan, Series, Server
 from sim.wire import Wire
 
 EVENTS = 400000         # more is a storm
@@ -39,6 +39,7 @@ class Scenario:
         self.hosts = []
         self._network()
         self.conversations = []
+        self.series = []
         self._users()
 
     # -- the network ----------------------------------------------------------
@@ -163,6 +164,7 @@ class Scenario:
         qualities["duplicate"] = rand.choose(0, 0, 0, 10000, 100000)
         qualities["reorder"] = rand.choose(0, 0, 0, 10000, 100000, 300000)
         qualities["reorder_us"] = rand.between(100, 60000)
+        qualities["duplicate_us"] = rand.between(100, 20000000)
         qualities["jitter_us"] = rand.choose(0, 0, rand.between(10, 50000))
         if rand.below(6) == 0:
             start = rand.between(10000, 5000000)
@@ -208,12 +210,10 @@ class Scenario:
 
     def _users(self):
         rand = self.rand
-        kind = rand.below(12)
-        if kind == 0:
-            self._storm()
-            return
-        if kind == 1 and len(self.hosts) >= 2:
-            self._cross()
+        kind = rand.below(20)
+        if kind < 6:
+            (self._storm, self._cross, self._again, self._strangers, self._reboot,
+             self._end_of_listening)[kind]()
             return
         count = rand.choose(1, 1, 2, 3)
         for i in range(count):
@@ -264,17 +264,81 @@ class Scenario:
         within = rand.choose(1000, 100000, 3000000)
         self.facts.append("storm of %d" % count)
         for _ in range(count):
-            plans = Plan(rand.below(1000)), Plan(rand.below(1000), ending=rand.choose(
+            plans = Plan(rand.below(2000)), Plan(rand.below(1000), ending=rand.choose(
                 "read", "reply"))
             self.conversations.append(Conversation(
                 self.hosts[a], self.hosts[b], self.addresses[b], 80, plans[0], plans[1],
                 rand.below(within), server))
 
+    def _again(self):
+        """The same client port connects to the same server again and again."""
+        rand = self.rand
+        a, b = self._pick()
+        server = Server(self.hosts[b], 80, 3)
+        self.servers.append(server)
+        self.facts.append("the same ports again")
+        conversations = []
+        for _ in range(2 + rand.below(5)):
+            plans = self._plans()
+            conversations.append(Conversation(
+                self.hosts[a], self.hosts[b], self.addresses[b], 80, plans[0], plans[1],
+                None, server, 4000))
+        self.conversations += conversations
+        self.series.append(Series(conversations))
+
+    def _strangers(self):
+        """Nobody listens, or there is no such host."""
+        rand = self.rand
+        a, b = self._pick()
+        for i in range(1 + rand.below(4)):
+            there = rand.choose(self.addresses[b], "10.0.0.99")
+            self.conversations.append(Conversation(
+                self.hosts[a], self.hosts[b], there, 90 + i, self._plan(), Plan(),
+                rand.below(3000000)))
+        self.gentle = False     # nothing comes of it
+        self.facts.append("strangers")
+        self._converse(rand.between(0, 3000000), 80)
+
+    def _reboot(self):
+        """One host begins anew in mid-conversation, and connects again from the same port."""
+        rand = self.rand
+        a, b = self._pick()
+        host = self.hosts[a]
+        server = Server(self.hosts[b], 80)
+        self.servers.append(server)
+        self.facts.append("%s is rebooted" % host.name)
+        when = rand.between(100000, 10000000)
+        for i in (0, 1):
+            plans = self._plans()
+            plans[1].patience_us = 500000000    # the peer may never be heard of again
+            self.conversations.append(Conversation(
+                host, self.hosts[b], self.addresses[b], 80, plans[0], plans[1], 2 * when * i,
+                server, 4000))
+        self.gentle = False
+        self.sim.at(when, lambda _: host.reboot(), None)
+
+    def _end_of_listening(self):
+        """The server stops to listen, or resets everything, while clients come."""
+        rand = self.rand
+        self._storm()
+        when = rand.between(1000, 3000000)
+        self.gentle = False
+        if rand.below(2):
+            self.facts.append("the server stops to listen")
+            self.sim.at(when, self.servers[0].close, None)
+        else:
+            self.facts.append("TCP is closed")
+            self.sim.at(when, self._close_tcp, self.servers[0])
+
+    def _close_tcp(self, server):
+        server.host.stack.tcp.close()
+        server.close()
+        server.host.poll()
+
     # -- what happens ---------------------------------------------------------
 
     def run(self):
         """Play it to its end; `Broken` or `Stuck` if something is not as it must be."""
-        sim = self.sim
         self._play(self._over, BOUND_MS, "users are not done")
         for server in self.servers:
             server.close()
@@ -289,9 +353,11 @@ class Scenario:
             why = conversation.verdict(self.gentle)
             if why:
                 raise Broken(why)
-        return sim
 
     def _over(self):
+        for series in self.series:
+            if not series.over():
+                return False
         for conversation in self.conversations:
             if not conversation.over():
                 return False
@@ -315,14 +381,10 @@ class Scenario:
                 sim.step()
 
 
-def run(seed, *taps, trace=None):
-    """Play one seed; the scenario.  With `taps`, and `trace` for changes of state."""
+def run(seed, *taps):
+    """Play one seed; the scenario, when it is over."""
     scenario = Scenario(seed)
     if taps:
         scenario.sim.tap = Taps(scenario.wire, *taps)
-    if trace:
-        for host in scenario.hosts:
-            host.stack.tcp.trace = lambda event, c, before, after, host=host: trace.state(
-                host, event, c, before, after)
     scenario.run()
     return scenario

@@ -6,13 +6,14 @@ read can be compared with what must stand at its place.
 from sim.check import Broken, holds_memory
 from sim.rand import Rand
 from spinet.errors import EHOSTUNREACH
-from spinet.tcp.states import CLOSED, ESTABLISHED
+from spinet.tcp.states import CLOSED, ESTABLISHED, TIME_WAIT
 
 PERIOD = 16381
 _once = Rand(7).bytes(PERIOD)
 PATTERN = memoryview(_once + _once)
 LINGER_0 = bytes((1, 0, 0, 0, 0, 0, 0, 0))
-GAVE_UP = -1        # the error of a user who ran out of patience
+GAVE_UP = -1        # the error of a user who ran out of patience,
+VANISHED = -2       # and of one whose host was rebooted
 
 
 class Plan:
@@ -77,6 +78,11 @@ class End:
         if not self.done:
             self._close(GAVE_UP, True)
             self.host.poll()
+
+    def vanish(self):
+        """The host begins anew, and knows nothing of this user."""
+        self.done = True
+        self.error = VANISHED
 
     def turn(self):
         """Do what can be done now; whether anything was."""
@@ -172,11 +178,15 @@ class End:
 
     def verdict(self, other, gentle):
         """What is wrong with how it went, as text, or None."""
-        if self.got > other.sent:
+        if self is not other and self.got > other.sent:
             return "more was read than was sent"
+        if self.conn.tcp is not self.host.stack.tcp:
+            return None     # it was rebooted
         if holds_memory(self.conn):
             return "a closed connection holds memory"
         if not gentle or not self.plan.orderly():
+            return None
+        if other.conn.tcp is not other.host.stack.tcp:
             return None
         # A peer that drops the connection still delivers, if nothing comes that would reset it.
         if other.plan.orderly() or other.plan.ending == "drop" and not self.plan.total:
@@ -217,16 +227,24 @@ class Server:
                 sim.after(self.lag_us, self.host.poll, None)
         return acted
 
-    def close(self):
-        """Stop listening."""
+    def close(self, _=None):
+        """Stop listening; idempotent."""
         self.sock.close()
-        self.host.users.remove(self)
+        if self in self.host.users:
+            self.host.users.remove(self)
+
+    def vanish(self):
+        """The host begins anew."""
 
 
 class Conversation:
-    """A client on `a` and a server's end on `b`; begins at the time `when` (us)."""
+    """A client on `a`, from the port `lport` (0: any), and a server's end on `b`.
 
-    def __init__(self, a, b, address, port, plan_a, plan_b, when, server=None):
+    It begins at the time `when` (us); without one, when `begin` is called.
+    """
+
+    def __init__(self, a, b, address, port, plan_a, plan_b, when=None, server=None, lport=0):
+        self.lport = lport
         self.a = a
         self.b = b
         self.to = address, port
@@ -234,11 +252,15 @@ class Conversation:
         self.server = server
         self.place = a.sim.rand.below(PERIOD)
         self.ends = []
-        a.sim.at(when, self._begin, None)
+        if when is not None:
+            a.sim.at(when, self.begin, None)
 
-    def _begin(self, _):
+    def begin(self, _=None):
+        """The client connects."""
         sock = self.a.stack.socket()
         sock.setblocking(False)
+        if self.lport:
+            sock.bind(("", self.lport))
         sock.connect_ex(self.to)
         self.ends.append(End(self.a, sock, self.plans[0], self.place, self.place + 5000))
         if self.server:
@@ -247,6 +269,8 @@ class Conversation:
 
     def accepted(self, sock):
         """The server has got the connection."""
+        if len(self.ends) > 1:
+            raise Broken("a connection was accepted twice")
         self.ends.append(End(self.b, sock, self.plans[1], self.place + 5000, self.place))
 
     def over(self):
@@ -261,6 +285,9 @@ class Conversation:
     def verdict(self, gentle):
         """What is wrong with how it went, as text, or None."""
         if len(self.ends) < 2:
+            why = self.ends[0].verdict(self.ends[0], False)
+            if why:
+                return "client: " + why
             # A host that no ARP gets through to is reported at once.
             if gentle and self.plans[0].orderly() and self.ends[0].error != EHOSTUNREACH:
                 return "it was never accepted"
@@ -280,7 +307,7 @@ class Crossing(Conversation):
         self.addresses = addresses
         self.ports = ports
         Conversation.__init__(self, a, b, addresses[1], ports[1], plan_a, plan_b, when)
-        a.sim.at(when + apart_us, self._other, None)
+        a.sim.at(when + apart_us, self._begin_other, None)
 
     def _open(self, host, mine, theirs, plan, place, their_place):
         sock = host.stack.socket()
@@ -290,8 +317,32 @@ class Crossing(Conversation):
         self.ends.append(End(host, sock, plan, place, their_place))
         host.poll()
 
-    def _begin(self, _):
+    def begin(self, _=None):
         self._open(self.a, 0, 1, self.plans[0], self.place, self.place + 5000)
 
-    def _other(self, _):
+    def _begin_other(self, _):
         self._open(self.b, 1, 0, self.plans[1], self.place + 5000, self.place)
+
+
+class Series:
+    """Conversations one after the other, each as soon as the last is over and its client's port
+    can be used again."""
+
+    def __init__(self, conversations):
+        self.waiting = conversations[1:]
+        self.current = conversations[0]
+        self.current.begin()
+
+    def over(self):
+        """Whether the last of them is over; begins the next one."""
+        current = self.current
+        if not current.over():
+            return False
+        if not self.waiting:
+            return True
+        for end in current.ends:
+            if end.host is current.a and end.conn.state not in (CLOSED, TIME_WAIT):
+                return False
+        self.current = self.waiting.pop(0)
+        self.current.begin()
+        return False
