@@ -33,6 +33,9 @@ class Scenario:
         self.facts = []
         self.gentle = True
         self.slowest = 0        # the lowest rate on the way, bits per second
+        self.rtt_us = 0         # of the whole way, without queues
+        self.idle_us = 0        # that users take for themselves
+        self.outage_us = 0
         self.pipes = []
         self.servers = []
         self.addresses = []
@@ -121,6 +124,7 @@ class Scenario:
         delay = rand.choose(rand.between(20, 500), rand.between(500, 20000),
                             rand.between(20000, 300000))
         qualities = {"rate": rate, "delay_us": delay}
+        self.rtt_us += 2 * delay
         if rate:
             self.slowest = min(self.slowest or rate, rate)
             qualities["queue"] = rand.choose(0, 5000, 20000, 100000)
@@ -166,12 +170,14 @@ class Scenario:
         qualities["reorder_us"] = rand.between(100, 60000)
         qualities["duplicate_us"] = rand.between(100, 20000000)
         qualities["jitter_us"] = rand.choose(0, 0, rand.between(10, 50000))
+        self.rtt_us += 2 * (qualities["jitter_us"] + qualities["reorder_us"])
         if rand.below(6) == 0:
             start = rand.between(10000, 5000000)
             length = rand.choose(rand.between(100000, 25000000), rand.between(25000000, 200000000))
             if length > 25000000:
                 self.gentle = False
             qualities["down"] = [(start, start + length)]
+            self.outage_us = length
         elif rand.below(30) == 0:
             self.gentle = False
             qualities["down"] = [(rand.between(1000, 5000000), 1 << 60)]
@@ -229,6 +235,11 @@ class Scenario:
         for i in (0, 1):
             if plans[i].ending in ("reply", "unread") and plans[1 - i].ending == "reply":
                 plans[i].ending = "read"    # somebody must begin
+            # Nobody takes more than a minute to read.
+            naps = plans[1 - i].total * 2 // plans[i].gulp + 1
+            plans[i].nap_us = min(plans[i].nap_us, 60000000 // naps)
+            self.idle_us += (plans[i].total * 2 // plans[i].chunk + 1) * plans[i].think_us
+            self.idle_us += naps * plans[i].nap_us
         for p in plans:
             self.facts.append("%s %d bytes, chunk %d think %d gulp %d nap %d %s" % (
                 p.ending, p.total, p.chunk, p.think_us, p.gulp, p.nap_us, p.options))
@@ -349,10 +360,26 @@ class Scenario:
             left = left_behind(host)
             if left:
                 raise Broken("%s is left with: %s" % (host.name, left))
+        limit = self.limit_us() if self.gentle else 0
         for conversation in self.conversations:
-            why = conversation.verdict(self.gentle)
+            why = conversation.verdict(limit) or (
+                conversation.left() and "a closed connection holds memory")
             if why:
                 raise Broken(why)
+
+    def limit_us(self):
+        """The time that a gentle network may take for conversations that both ends want."""
+        window = total = 0
+        for host in self.hosts:
+            tcp = host.stack.tcp
+            size = min(tcp.sndbuf, tcp.rcvbuf)
+            window = min(window or size, size)
+        for conversation in self.conversations:
+            total += conversation.plans[0].total + conversation.plans[1].total
+        limit = 60000000 + self.idle_us + 4 * self.outage_us + 4 * total // window * self.rtt_us
+        if self.slowest:
+            limit += 4 * total * 8000 // self.slowest * 1000
+        return 2 * limit
 
     def _over(self):
         for series in self.series:

@@ -67,7 +67,7 @@ class End:
         self.error = None
         self.done = self.ended = self.shut = self.open = False
         self.write_at = self.read_at = 0
-        self.began = host.sim.now
+        self.began = self.ended_at = host.sim.now
         sock.setblocking(False)
         for option in plan.options:
             sock.setsockopt(*option)
@@ -170,21 +170,23 @@ class End:
 
     def _close(self, error, reset=False):
         self.done = True
+        self.ended_at = self.sim.now
         self.error = error
         if reset:
             self.sock.setsockopt(1, 13, LINGER_0)
         self.sock.close()
         self.host.users.remove(self)
 
-    def verdict(self, other, gentle):
-        """What is wrong with how it went, as text, or None."""
-        if self is not other and self.got > other.sent:
+    def verdict(self, other, limit_us):
+        """What is wrong with how it went, as text, or None.
+
+        `limit_us` is what a gentle network may take, 0 in one that is not.
+        """
+        if self.got > other.sent:
             return "more was read than was sent"
         if self.conn.tcp is not self.host.stack.tcp:
             return None     # it was rebooted
-        if holds_memory(self.conn):
-            return "a closed connection holds memory"
-        if not gentle or not self.plan.orderly():
+        if not limit_us or not self.plan.orderly():
             return None
         if other.conn.tcp is not other.host.stack.tcp:
             return None
@@ -194,6 +196,9 @@ class End:
                 return "error %d" % self.error
             if self.got != other.plan.total:
                 return "%d bytes were read of %d" % (self.got, other.plan.total)
+            if self.ended_at - self.began > limit_us:
+                return "it took %d ms, with a limit of %d" % (
+                    (self.ended_at - self.began) // 1000, limit_us // 1000)
         return None
 
 
@@ -282,21 +287,25 @@ class Conversation:
                 return False
         return True
 
-    def verdict(self, gentle):
-        """What is wrong with how it went, as text, or None."""
+    def left(self):
+        """Whether anything is left of it, when nothing should be."""
+        for end in self.ends:
+            if end.conn.tcp is end.host.stack.tcp and holds_memory(end.conn):
+                return True
+        return False
+
+    def verdict(self, limit_us):
+        """What is wrong with how it went, as text, or None; `limit_us` as of `End.verdict`."""
         if len(self.ends) < 2:
-            why = self.ends[0].verdict(self.ends[0], False)
-            if why:
-                return "client: " + why
             # A host that no ARP gets through to is reported at once.
-            if gentle and self.plans[0].orderly() and self.ends[0].error != EHOSTUNREACH:
+            if limit_us and self.plans[0].orderly() and self.ends[0].error != EHOSTUNREACH:
                 return "it was never accepted"
             return None
         x, y = self.ends
-        why = x.verdict(y, gentle)
+        why = x.verdict(y, limit_us)
         if why:
             return "client: " + why
-        why = y.verdict(x, gentle)
+        why = y.verdict(x, limit_us)
         return why and "server: " + why
 
 
