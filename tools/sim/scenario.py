@@ -199,7 +199,7 @@ class Scenario:
         if total // plan.gulp > 500:
             plan.gulp = 5000
         if rand.below(4) == 0:
-            plan.think_us = rand.between(100, 30000000 // (1 + 2 * total // plan.chunk))
+            plan.think_us = rand.between(100, 3000000)
         if rand.below(4) == 0:
             plan.nap_us = rand.between(100, 200000)
         options = []
@@ -235,11 +235,13 @@ class Scenario:
         for i in (0, 1):
             if plans[i].ending in ("reply", "unread") and plans[1 - i].ending == "reply":
                 plans[i].ending = "read"    # somebody must begin
-            # Nobody takes more than a minute to read.
-            naps = plans[1 - i].total * 2 // plans[i].gulp + 1
-            plans[i].nap_us = min(plans[i].nap_us, 60000000 // naps)
-            self.idle_us += (plans[i].total * 2 // plans[i].chunk + 1) * plans[i].think_us
-            self.idle_us += naps * plans[i].nap_us
+            # Nobody takes more than a minute to write, or to read.
+            for total, most, pause in ((plans[i].total, plans[i].chunk, "think_us"),
+                                       (plans[1 - i].total, plans[i].gulp, "nap_us")):
+                times = 2 * total // min(most, 512) + 1
+                us = min(getattr(plans[i], pause), 60000000 // times)
+                setattr(plans[i], pause, us)
+                self.idle_us += 2 * times * us
         for p in plans:
             self.facts.append("%s %d bytes, chunk %d think %d gulp %d nap %d %s" % (
                 p.ending, p.total, p.chunk, p.think_us, p.gulp, p.nap_us, p.options))

@@ -5,6 +5,7 @@ read can be compared with what must stand at its place.
 """
 from sim.check import Broken, holds_memory
 from sim.rand import Rand
+from spinet.prim import diff32
 from spinet.errors import EHOSTUNREACH
 from spinet.tcp.states import CLOSED, ESTABLISHED, TIME_WAIT
 
@@ -212,7 +213,7 @@ class Server:
         self.host = host
         self.lag_us = lag_us
         self.accept_at = 0
-        self.expected = {}      # (address, port) -> conversation
+        self.expected = {}      # (address, port) -> conversations
         self.sock = host.stack.socket()
         self.sock.setblocking(False)
         self.sock.bind(("", port))
@@ -225,7 +226,12 @@ class Server:
         sim = self.host.sim
         while self.sock.listener.queue and sim.now >= self.accept_at:
             sock, address = self.sock.accept()
-            self.expected[address].accepted(sock)
+            for conversation in self.expected[address]:
+                if conversation.is_of(sock.conn):
+                    conversation.accepted(sock)
+                    break
+            else:
+                raise Broken("a connection was accepted that nobody has opened")
             acted = True
             if self.lag_us:
                 self.accept_at = sim.now + self.lag_us
@@ -269,8 +275,14 @@ class Conversation:
         sock.connect_ex(self.to)
         self.ends.append(End(self.a, sock, self.plans[0], self.place, self.place + 5000))
         if self.server:
-            self.server.expected[sock.getsockname()] = self
+            self.isn = bytes(sock.conn.head[4:8])
+            self.server.expected.setdefault(sock.getsockname(), []).append(self)
         self.a.poll()
+
+    def is_of(self, conn):
+        """Whether this connection, which the server got, is the one the client has opened."""
+        n = diff32(conn.head, 8, self.isn, 0) - 1 - conn.r_len
+        return n == 0 or n == 1     # the client's FIN may be here already
 
     def accepted(self, sock):
         """The server has got the connection."""
