@@ -246,13 +246,17 @@ class Conn(Timer):
         (RFC 2525, 2.17).
         """
         self.flags |= ORPHAN
-        if self.r_len and self.state != TIME_WAIT:
+        unread = self.r_len
+        self.r_len = 0
+        if self.state == TIME_WAIT or self.state == CLOSED:
+            self.release()
+        elif unread:
             self.abort()
-            return
-        self.keep = None
-        self.shutdown()
-        if SYN_SENT < self.state < TIME_WAIT:
-            self.arm_idle(FIN_WAIT_2_MS if self.state == FIN_WAIT_2 else ORPHAN_MS)
+        else:
+            self.keep = None
+            self.shutdown()
+            if SYN_SENT < self.state < TIME_WAIT:
+                self.arm_idle(FIN_WAIT_2_MS if self.state == FIN_WAIT_2 else ORPHAN_MS)
 
     def abort(self, error=ECONNABORTED):
         """End the connection at once; a synchronized peer gets a reset."""

@@ -110,7 +110,10 @@ def _acceptable(c, buf, s, seq, n):
         if c.state == TIME_WAIT:
             c.arm_idle(TIME_WAIT_MS)
         if c.state == SYN_RECEIVED and flags & SYN and seq == -1:
-            output.send_syn(c)  # it was our SYN,ACK that was lost
+            if not flags & ACK:
+                output.send_syn(c)  # it was our SYN,ACK that was lost
+            elif _established(c, buf, s):
+                output.ack(c)       # simultaneous open (RFC 9293, 3.5, figure 7)
         elif n and not flags & SYN:
             if c.flags & SACK and -0x10000000 < seq < 0:
                 c.dsack_at = seq
@@ -176,7 +179,10 @@ def _established(c, buf, s):
         c.tcp.count["bad_ack"] += 1
         c.tcp.refuse(c, buf, s, s + 20)
         return False
-    c.snd_wnd = c.max_wnd = (buf[s + 14] << 8 | buf[s + 15]) << c.snd_shift
+    wnd = buf[s + 14] << 8 | buf[s + 15]
+    if not buf[s + 13] & SYN:
+        wnd <<= c.snd_shift     # RFC 7323, 2.2
+    c.snd_wnd = c.max_wnd = wnd
     if not _synchronized(c):
         return False
     if c.listener and not c.listener.established(c):

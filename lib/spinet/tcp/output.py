@@ -154,7 +154,8 @@ def transmit(c, off, n, flags):
     if path.send(n):
         if c.ack_owed:
             c.ack_owed = 0
-            c.t_ack = None
+            if not c.flags & BLOCKED:
+                c.t_ack = None
         return True
     c.flags |= BLOCKED
     c.t_ack = c.arm(1)
@@ -181,7 +182,7 @@ def _window(c):
 
 def ack(c):
     """Send an acknowledgement with no data."""
-    if not transmit(c, c.snd_max, 0, ACK):
+    if not transmit(c, _end(c), 0, ACK):
         c.ack_owed = 2
 
 
@@ -254,7 +255,13 @@ def keepalive(c):
 def reset(c):
     """Tell the peer that the connection is gone."""
     c.tcp.count["reset_sent"] += 1
-    transmit(c, c.snd_max, 0, RST | ACK)
+    transmit(c, _end(c), 0, RST | ACK)
+
+
+def _end(c):
+    """Where a segment without data stands: after all that was sent, but not behind a probe that
+    was sent beyond the window, where a peer whose window is shut would not accept it."""
+    return c.snd_max if c.snd_max <= c.snd_wnd else c.snd_wnd
 
 
 def send_syn(c):

@@ -95,7 +95,7 @@ class Board:
         return c.dupacks >= 3 or self._lost_below(c)
 
     def _lost_below(self, c):
-        """Where the lost holes end: so much is here of what was sent after them (RFC 6675, IsLost)."""
+        """Where the lost holes end: so much is here from behind them (RFC 6675, IsLost)."""
         if self.lost:
             return c.snd_max
         sacked = self.sacked
@@ -341,6 +341,7 @@ def _probe(c):
     if board.again:
         n = min(c.snd_max, c.mss)
         output.again(c, c.snd_max - n, n)
+    c.flags &= ~PROBE       # the next time it is the retransmission timeout
     board.probe = c.snd_max
     c.t_rexmt = c.arm(c.rto)
 
