@@ -7,7 +7,7 @@ reads connections from the inside and changes nothing.  All offsets are as
 from spinet.prim import diff32, ticks_diff
 from spinet.tcp import ranges
 from spinet.tcp.states import (
-    BLOCKED, CARRIES, CLOSED, ESTABLISHED, FIN_WAIT_2, LISTEN, NAMES, ORPHAN, OWES_FIN,
+    BLOCKED, CARRIES, CLOSED, ESTABLISHED, LISTEN, NAMES, ORPHAN, OWES_FIN,
     SYN_RECEIVED, TIME_WAIT,
 )
 
@@ -110,7 +110,7 @@ class Checker:
             return "the port was busy and no timer runs to try again"
         if c.t_ack is not None and not c.ack_owed and not flags & BLOCKED:
             return "an acknowledgement's timer runs for nothing"
-        waits = state == TIME_WAIT or state == FIN_WAIT_2 and flags & ORPHAN
+        waits = state == TIME_WAIT or state > SYN_RECEIVED and flags & ORPHAN
         if waits and c.t_idle is None:
             return "it would stay for ever"
         if c.t_idle is not None and not waits and not c.keep:
@@ -194,8 +194,9 @@ def left_behind(host):
         found.append("listeners")
     timers = tcp.timers
     for i in range(timers._n):
-        if hasattr(timers.heap[i], "rport"):
-            found.append("a timer of a connection")
+        name = type(timers.heap[i]).__name__
+        if name in ("Conn", "Search"):
+            found.append("a timer of a connection: %s" % name)
     return "; ".join(found)
 
 

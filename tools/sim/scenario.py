@@ -60,12 +60,22 @@ class Scenario:
             "timestamps": rand.below(3) > 0,
             "sack": rand.below(4) > 0,
             "window_scaling": rand.below(3) > 0,
+            "rack": rand.below(2) > 0,
+            "ecn": rand.below(3) == 0,
+            "congestion": rand.choose("reno", "reno", "cubic", "cubic", "none"),
         }
+        if rand.below(8) == 0:
+            settings["autosize"] = 100000
+        if rand.below(8) == 0:
+            settings["half_open_max"] = 1 + rand.below(4)
         host = self.sim.host("abcdefgh"[len(self.hosts)], **settings)
-        self.facts.append("%s: rcvbuf %d sndbuf %d%s%s%s" % (
-            host.name, settings["rcvbuf"], settings["sndbuf"],
-            " timestamps" * settings["timestamps"], " sack" * settings["sack"],
-            " scaling" * settings["window_scaling"]))
+        said = ["%s: %s" % (host.name, settings["congestion"])]
+        for key in sorted(settings):
+            if settings[key] is True:
+                said.append(key)
+            elif settings[key] and key != "congestion":
+                said.append("%s %d" % (key, settings[key]))
+        self.facts.append(" ".join(said))
         self.hosts.append(host)
         return host
 
@@ -129,6 +139,8 @@ class Scenario:
             self.slowest = min(self.slowest or rate, rate)
             qualities["queue"] = rand.choose(0, 5000, 20000, 100000)
             qualities["holds"] = rand.below(5) == 0
+            if rand.below(3) == 0:
+                qualities["mark"] = rand.between(1500, 20000)
         back = {}
         if bad:
             self._faults(qualities, back)
