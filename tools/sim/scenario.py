@@ -36,6 +36,7 @@ class Scenario:
         self.rtt_us = 0         # of the whole way, without queues
         self.idle_us = 0        # that users take for themselves
         self.outage_us = 0
+        self.life_us = 30000000     # no frame takes longer than that
         self.pipes = []
         self.servers = []
         self.addresses = []
@@ -309,7 +310,7 @@ class Scenario:
                 self.hosts[a], self.hosts[b], self.addresses[b], 80, plans[0], plans[1],
                 None, server, 4000))
         self.conversations += conversations
-        self.series.append(Series(conversations))
+        self.series.append(Series(conversations, self.life_us))
 
     def _strangers(self):
         """Nobody listens, or there is no such host."""
@@ -374,6 +375,10 @@ class Scenario:
             left = left_behind(host)
             if left:
                 raise Broken("%s is left with: %s" % (host.name, left))
+        # What SYN cookies cost a client in bad luck is told in cookies.py.
+        for host in self.hosts:
+            if host.stack.tcp.count["cookie_sent"]:
+                self.gentle = False
         limit = self.limit_us() if self.gentle else 0
         for conversation in self.conversations:
             why = conversation.verdict(limit) or (

@@ -393,12 +393,13 @@ class Tcp:
                 and self.find(remote, rport, path.src, port) is None)
             if not lport:
                 raise os_error(EADDRNOTAVAIL)
+            old = None
         else:
-            c = self.find(remote, rport, path.src, lport)
-            if c is not None:
-                if c.state != TIME_WAIT:
+            old = self.find(remote, rport, path.src, lport)
+            if old is not None:
+                if old.state != TIME_WAIT:
                     raise os_error(EADDRINUSE)
-                c.end(0)
+                old.end(0)
         c = Conn(self, path, lport, rport)
         if ttl != 64:
             c.ttl = ttl
@@ -406,6 +407,9 @@ class Tcp:
             c.tos = tos
         c.prefer(rcvbuf, sndbuf, maxseg)
         self.draw_isn(c)
+        if old is not None and diff32(c.head, 4, old.head, 4) <= 0:
+            # It sent faster than the clock ticks: what is still under way must not look new.
+            add32(c.head, 4, old.head, 4, 65536)
         if self.timestamps:
             self.draw_clock(c)
         self.remember(c)
