@@ -110,7 +110,7 @@ class Checker:
             return "the port was busy and no timer runs to try again"
         if c.t_ack is not None and not c.ack_owed and not flags & BLOCKED:
             return "an acknowledgement's timer runs for nothing"
-        waits = state == TIME_WAIT or state > SYN_RECEIVED and flags & ORPHAN
+        waits = state == TIME_WAIT or flags & ORPHAN    # an orphan does not live for ever
         if waits and c.t_idle is None:
             return "it would stay for ever"
         if c.t_idle is not None and not waits and not c.keep:

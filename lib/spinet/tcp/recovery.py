@@ -95,7 +95,7 @@ class Board:
         return c.dupacks >= 3 or self._lost_below(c)
 
     def _lost_below(self, c):
-        """Where the lost holes end: so much is here of what was sent after them (RFC 6675, IsLost)."""
+        """Where the lost holes end: so much is here from behind them (RFC 6675, IsLost)."""
         if self.lost:
             return c.snd_max
         sacked = self.sacked
