@@ -36,7 +36,8 @@ def test_defaults():
     s = Net().a.socket()
     for level, option, value in (
             (SOL_SOCKET, SO_KEEPALIVE, 0), (SOL_SOCKET, SO_RCVBUF, 4096),
-            (SOL_SOCKET, SO_SNDBUF, 4096), (SOL_SOCKET, SO_OOBINLINE, 1), (IPPROTO_TCP, TCP_NODELAY, 0),
+            (SOL_SOCKET, SO_SNDBUF, 4096), (SOL_SOCKET, SO_OOBINLINE, 1),
+            (IPPROTO_TCP, TCP_NODELAY, 0),
             (IPPROTO_TCP, TCP_KEEPIDLE, 7200), (IPPROTO_TCP, TCP_KEEPINTVL, 75),
             (IPPROTO_TCP, TCP_KEEPCNT, 9), (IPPROTO_TCP, TCP_USER_TIMEOUT, 0),
             (IPPROTO_TCP, TCP_MAXSEG, 536), (IPPROTO_IP, IP_TTL, 64)):

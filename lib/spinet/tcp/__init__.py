@@ -207,6 +207,8 @@ class Tcp:
                 c.end(error)
             else:
                 c.soft_error = error
+        else:
+            c.soft_error = EHOSTUNREACH
 
     def shrink(self, c, mtu=0, sent=0):
         """Send smaller segments: a router has said so about a packet of `sent` bytes, or, with 0,
@@ -366,8 +368,8 @@ class Tcp:
         addresses is taken, EADDRNOTAVAIL when no ephemeral port is free.
         """
         path = self.stack.path(remote, PROTO, local, ttl, tos, df=True)
-        if path is None:
-            raise os_error(ENETUNREACH)
+        if path is None or remote[0] >= 224 or remote in [a.broadcast for a in path.ip.addresses]:
+            raise os_error(ENETUNREACH)     # RFC 9293, 3.9.2.3: one peer, not many
         if not lport:
             lport = self.secret.port(
                 lambda port: port not in self.listeners

@@ -334,6 +334,8 @@ class Conn(Timer):
         silent = ticks_diff(now, keep.heard)
         if self.state < ESTABLISHED:
             self.arm_idle(keep.idle)
+        elif self.snd_max:
+            self.arm_idle(keep.interval)    # what is in flight is a probe in itself (MUST-26)
         elif silent < keep.idle:
             keep.probes = 0
             self.arm_idle(keep.idle - silent)

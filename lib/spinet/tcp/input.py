@@ -102,12 +102,15 @@ def _acceptable(c, buf, s, seq, n):
     else:
         good = seq < wnd and seq + n > 0
     if not good:
-        count["out_of_window"] += 1
         if c.state == TIME_WAIT:
             c.arm_idle(TIME_WAIT_MS)
         if c.state == SYN_RECEIVED and flags & SYN and seq == -1:
+            if flags & ACK and n == 1 and diff32(buf, s + 8, c.head, 4) == 1:
+                return True     # both ends opened at once: this acknowledges our SYN
             output.send_syn(c)  # it was our SYN,ACK that was lost
-        elif n and not flags & SYN:
+            return False
+        count["out_of_window"] += 1
+        if n and not flags & SYN:
             if c.flags & SACK and -0x10000000 < seq < 0:
                 c.dsack_at = seq
                 c.dsack = n
@@ -172,7 +175,8 @@ def _established(c, buf, s):
         c.tcp.count["bad_ack"] += 1
         c.tcp.refuse(c, buf, s, s + 20)
         return False
-    c.snd_wnd = c.max_wnd = (buf[s + 14] << 8 | buf[s + 15]) << c.snd_shift
+    if not buf[s + 13] & SYN:       # whose window is never scaled, and known already
+        c.snd_wnd = c.max_wnd = (buf[s + 14] << 8 | buf[s + 15]) << c.snd_shift
     if not _synchronized(c):
         return False
     if c.listener and not c.listener.established(c):
