@@ -26,7 +26,7 @@ and, imported when they are first needed or wanted:
 """
 from spinet.errors import EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, os_error
 from spinet.prim import BUFFER, MANY, add32, cksum, diff32, eq4, get32
-from spinet.tcp import limit, options, output
+from spinet.tcp import limit, options, output, reno
 from spinet.tcp.conn import Conn
 from spinet.tcp.days import Days
 from spinet.tcp.input import arrives
@@ -34,7 +34,7 @@ from spinet.tcp.isn import Secret
 from spinet.tcp.limit import Budget
 from spinet.tcp.listen import Listener
 from spinet.tcp.output import ACK, RST, SYN
-from spinet.tcp.states import SYN_SENT, TIME_WAIT
+from spinet.tcp.states import ECN, SYN_SENT, TIME_WAIT
 
 PROTO = 6
 
@@ -46,7 +46,8 @@ class Tcp:
     `time_wait_max` bounds the connections kept in TIME-WAIT (the oldest makes
     room), `connections_max` all others.  With `catch_all` a listener bound to
     port 0 accepts connections to every port.  `timestamps`, `sack` and
-    `window_scaling` are offered to peers and accepted from them.
+    `window_scaling` are offered to peers and accepted from them; so is `ecn`
+    (ecn.py), which is off.  With `rack` loss is found by time (rack.py).
 
     `answers_max` bounds the resets sent in a second for no connection,
     `cookies_max` the SYN cookies, 0: none.  `autosize`, if not 0, is how far
@@ -62,6 +63,8 @@ class Tcp:
         self.half_open_max = max(MANY >> 6, 8)
         self.catch_all = False
         self.timestamps = self.sack = self.window_scaling = True
+        self.rack = self.ecn = False
+        self._congestion = reno
         self.trace = None
         self.table = {}
         self.connections = 0
@@ -87,8 +90,22 @@ class Tcp:
             "time_wait_full": 0,
             "rate_limited": 0, "bad_icmp": 0, "paws": 0,
             "no_timestamp": 0, "tail_probe": 0, "sack_ignored": 0,
+            "spurious": 0, "ecn": 0,
             "cookie_sent": 0, "cookie": 0, "evicted": 0, "smaller": 0, "larger": 0,
         }
+
+    @property
+    def congestion(self):
+        """The congestion control of new connections, a module as `reno`; may be set by its name."""
+        return self._congestion
+
+    @congestion.setter
+    def congestion(self, control):
+        if isinstance(control, str):
+            from spinet.tcp.congestion import named
+
+            control = named(control)
+        self._congestion = control
 
     # -- from below ---------------------------------------------------------
 
@@ -124,6 +141,8 @@ class Tcp:
                     and eq4(buf, h + 16, c.path.src, 0)):
                 if c.state == TIME_WAIT and self._reopens(c, buf, s, p):
                     break
+                if (buf[s + 13] > 63 or buf[h + 1] & 3 == 3) and c.flags & ECN:
+                    c.ecn.arrives(c, buf, h, s)
                 arrives(c, buf, s, p, end)
                 return
             c = c.next
