@@ -18,13 +18,13 @@ and, imported when they are first needed or wanted:
 
     cookies.py  SYN cookies
     pressure.py who has to go when there is no room for another connection
+    icmp.py     what ICMP errors do to a connection
     pmtu.py     the largest segment that the path takes
+    keep.py     keepalive
     sizes.py    rings that change their size
     info.py     what a console shows
 """
-from spinet.errors import (
-    EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, os_error,
-)
+from spinet.errors import EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, os_error
 from spinet.prim import BUFFER, MANY, add32, cksum, diff32, eq4, get32
 from spinet.tcp import limit, options, output, reno
 from spinet.tcp.conn import Conn
@@ -79,6 +79,7 @@ class Tcp:
         self._challenges = Budget(self.timers, stack.random)
         self._days = Days(self)
         self._pressure = None
+        self._path = None           # the last that was made
         self.count = {
             "rx": 0, "connect": 0, "established": 0, "retransmit": 0,
             "timeout": 0, "fast_retransmit": 0, "probe": 0, "keepalive": 0, "reset_sent": 0,
@@ -171,7 +172,7 @@ class Tcp:
             listener = self.listener(buf, h + 16, buf[s + 2] << 8 | buf[s + 3])
             if listener is not None:
                 try:
-                    path = self.back(ip, buf, h)
+                    path = self.back(buf, h)
                     if path is not None and buf[s] | buf[s + 1]:
                         listener.syn(path, buf, s, p)
                 except MemoryError:
@@ -180,18 +181,32 @@ class Tcp:
             self.count["no_listener"] += 1
         else:
             cookies = self.cookies
-            if cookies and flags & ACK and cookies.returned(ip, buf, h, s, p, end):
+            if cookies and flags & ACK and cookies.returned(buf, h, s, p, end):
                 return
             self.count["no_socket"] += 1
         if self._may_answer(self._resets):
-            path = self.back(ip, buf, h)
+            path = self.back(buf, h)
             if path is not None:
                 self.count["reset_sent"] += 1
                 output.refuse(path, buf, s, p, end)
 
-    def back(self, ip, buf, h):
+    def back(self, buf, h):
         """The path back to the sender of the datagram at `buf[h]`, or None."""
-        return self.stack.path(bytes(buf[h + 12:h + 16]), PROTO, bytes(buf[h + 16:h + 20]), df=True)
+        path = self._path
+        if path and path.gen == path.ip.gen and eq4(buf, h + 12, path.dst, 0) and (
+                eq4(buf, h + 16, path.src, 0)):
+            return path
+        return self._find_path(bytes(buf[h + 12:h + 16]), bytes(buf[h + 16:h + 20]))
+
+    def _find_path(self, remote, local):
+        # Connections to the same peer share one path for as long as they want the same of it.
+        path = self._path
+        if path is None or path.gen != path.ip.gen or path.dst != remote or (
+                local is not None and path.src != local):
+            path = self.stack.path(remote, PROTO, local, df=True)
+            if path is not None:
+                self._path = path
+        return path
 
     def listener(self, buf, i, port):
         """Who listens to `port` at the address `buf[i:i + 4]`, or None."""
@@ -205,38 +220,23 @@ class Tcp:
         return found
 
     def error(self, ip, type, code, info, buf, h, s, end):
-        """An ICMP error about a segment of ours whose IPv4 header is at `buf[h]`.
+        """An ICMP error about a segment of ours whose IPv4 header is at `buf[h]` (icmp.py).
 
-        Believed only if it quotes a sequence number that is in flight (RFC 5927, 4).
         `info` is the next hop's MTU, or -1 when this host itself found the peer unreachable.
         """
-        c = self.find(bytes(buf[h + 16:h + 20]), buf[s + 2] << 8 | buf[s + 3],
-                      bytes(buf[h + 12:h + 16]), buf[s] << 8 | buf[s + 1])
-        if c is None or end - s < 8 or not 0 <= diff32(buf, s + 4, c.head, 4) <= c.snd_max:
-            self.count["bad_icmp"] += 1
-            return
-        if type == 3 and code == 4:
-            self.shrink(c, info, (buf[h + 2] << 8 | buf[h + 3]) or 1)
-        elif type == 3:
-            refused = code == 2 or code == 3
-            error = ECONNREFUSED if refused else EHOSTUNREACH if code in (1, 5, 7, 10, 12, 13) \
-                else ENETUNREACH
-            # Once synchronized every error is a soft one (RFC 5927, 5.2).
-            if c.state == SYN_SENT and (refused or info == -1):
-                c.end(error)
-            else:
-                c.soft_error = error
+        try:
+            from spinet.tcp.icmp import error
 
-    def shrink(self, c, mtu=0, sent=0):
-        """Send smaller segments: a router has said so about a packet of `sent` bytes, or, with 0,
-        segments of `c` vanish, large ones perhaps."""
+            error(self, type, code, info, buf, h, s, end)
+        except MemoryError:
+            self.count["no_memory"] += 1
+
+    def shrink(self, c):
+        """Segments of `c` vanish, large ones perhaps: try smaller ones."""
         try:
             from spinet.tcp import pmtu
 
-            if sent:
-                pmtu.too_big(c, mtu, sent)
-            elif c.snd_max >= c.mss:
-                pmtu.black_hole(c)
+            pmtu.black_hole(c)
         except ImportError:
             pass        # left out of this board
         except MemoryError:     # a clause each: a tuple of exceptions would have to be made
@@ -384,9 +384,12 @@ class Tcp:
         Raises OSError: ENETUNREACH without a route, EADDRINUSE when the pair of
         addresses is taken, EADDRNOTAVAIL when no ephemeral port is free.
         """
-        path = self.stack.path(remote, PROTO, local, ttl, tos, df=True)
-        if path is None:
-            raise os_error(ENETUNREACH)
+        if ttl == 64 and not tos:
+            path = self._find_path(remote, local)
+        else:
+            path = self.stack.path(remote, PROTO, local, ttl, tos, df=True)
+        if path is None or remote[0] >= 224 or remote in [a.broadcast for a in path.ip.addresses]:
+            raise os_error(ENETUNREACH)     # RFC 9293, 3.9.2.3: one peer, not many
         if not lport:
             lport = self.secret.port(
                 lambda port: port not in self.listeners

@@ -70,7 +70,7 @@ class Cookies:
         tcp.count["cookie_sent"] += 1
         output.send_syn(c)
 
-    def returned(self, ip, buf, h, s, p, end):
+    def returned(self, buf, h, s, p, end):
         """An acknowledgement for no connection: if it brings a cookie back it opens one.
 
         False if it cannot have to do with a cookie.
@@ -85,7 +85,7 @@ class Cookies:
         cookie = bytearray(8)
         add32(cookie, 0, buf, s + 8, -1)
         age = now - (cookie[0] >> 3) & 31
-        path = tcp.back(ip, buf, h)
+        path = tcp.back(buf, h)
         if listener is None or path is None or age > 1:
             return False
         add32(cookie, 4, buf, s + 4, -1)
