@@ -76,8 +76,8 @@ class W5500Model:
         self.on_int = None
         self.count = {
             "rx": 0, "rx_filtered": 0, "rx_full": 0, "rx_no_link": 0, "rx_closed": 0,
-            "rx_too_long": 0, "rx_deaf": 0, "tx": 0, "tx_too_long": 0, "tx_no_link": 0, "answers": 0,
-            "resets": 0, "violations": 0,
+            "rx_too_long": 0, "rx_deaf": 0, "tx": 0, "tx_too_long": 0, "tx_no_link": 0,
+            "answers": 0, "resets": 0, "violations": 0,
         }
         self.common = bytearray(0x40)
         self.rx_memory = bytearray(MEMORY)
