@@ -39,6 +39,10 @@ class Stack:
         self.protocols[17] = self.udp
         self.interfaces = []
         self.names = []
+        self.dns_servers = []       # 4 bytes each, the preferred one first
+        self.ntp_servers = []       # the same
+        self.domain = ""            # of this host
+        self.search = []            # domains in which short names are looked up; empty: `domain`
         self._links = []
         self._polling = False
         self.lo = self._attach(Loopback(self.timers), "lo")
