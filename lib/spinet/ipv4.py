@@ -62,7 +62,8 @@ class IPv4:
 
     `hdr` is where the transport header stands in the transmit buffer `tx`;
     `transparent` accepts packets to any address (a gateway that answers for
-    the whole world); `gen` changes when a path has to be looked up again.
+    the whole world); `asking` takes datagrams to an address that it may be about to get;
+    `gen` changes when a path has to be looked up again.
     """
 
     @staticmethod
@@ -81,6 +82,7 @@ class IPv4:
         self.stack = None
         self.icmp = None
         self.transparent = False
+        self.asking = False
         self.rx_group = False
         self.addresses = []
         self._mask = 0              # given before there was an address
@@ -304,8 +306,9 @@ class IPv4:
             self.rx_group = False
             if self.transparent or link.loopback and (buf[i] == 127 or self._own(buf, i)):
                 return True
-            if not self.addresses and not link.rx_group and not link.loopback:
-                return True     # before we have an address: an answer to our asking for one
+            if not link.rx_group and not link.loopback and (
+                    not self.addresses or self.asking and buf[i - 7] == 17):
+                return True     # an answer to our asking for this address (RFC 2131, 4.1)
         self.count["not_for_us"] += 1
         return False
 
@@ -363,7 +366,8 @@ class IPv4:
     def path(self, dst, proto, src=None, ttl=64, tos=0, df=False):
         """The path to `dst` by this interface, None without a route (see path.py).
 
-        `src`, an own address, is chosen if None.  Addresses are 4 bytes.
+        `src`, an own address, is chosen if None; 0.0.0.0 may be given to ask all for one.
+        Addresses are 4 bytes.
         """
         link = self.id
         if link.loopback:
@@ -374,7 +378,8 @@ class IPv4:
             return Path(self, link.broadcast, src, dst, proto, 33, ttl, tos, df)
         if dst[0] == 127 or dst[0] == 0:
             return None
-        if src is not None and not self.is_own(src, 0) and not self.transparent:
+        if src is not None and not self.is_own(src, 0) and not self.transparent and (
+                src != ANY or dst != ALL):
             return None
         hop = None
         length = 32
