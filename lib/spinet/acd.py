@@ -86,6 +86,13 @@ class Claim(Timer):
             self.arp.claims.append(self)
             self.timers.arm(self, ANNOUNCE_INTERVAL_MS)
 
+    def use(self, addr):
+        """Hold `addr`, which is in use unprobed, and see whether anybody objects."""
+        self.hold(addr)
+        if self.arp is not None:
+            self.arp.probe(addr)
+            self.arp.announce(addr)
+
     def drop(self):
         """Claim nothing any more; idempotent."""
         self.state = NONE

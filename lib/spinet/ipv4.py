@@ -116,7 +116,7 @@ class IPv4:
     def add_address(self, cidr):
         """Add "a.b.c.d/length", and the route to its network."""
         addr, length = address.parse_cidr(cidr)
-        self._add(len(self.addresses), addr, length)
+        self.insert_address(len(self.addresses), addr, length)
 
     def remove_address(self, addr):
         """Remove an address; ValueError if the interface has it not."""
@@ -127,7 +127,8 @@ class IPv4:
                 return
         raise ValueError("%s is not an address of the interface" % address.fmt(addr))
 
-    def _add(self, i, addr, length):
+    def insert_address(self, i, addr, length):
+        """Make `addr` (4 bytes) the address number `i`, and announce it; the first is number 0."""
         if addr[0] >= 224 or addr[0] == 127 and not self.id.loopback:
             raise ValueError("%s is not a host's address" % address.fmt(addr))
         new = Address(addr, length)
@@ -151,7 +152,7 @@ class IPv4:
         if addr == ANY:
             self._mask = length
         else:
-            self._add(0, addr, length)
+            self.insert_address(0, addr, length)
 
     def get_ipv4(self):
         """The first address; "0.0.0.0" if there is none."""
@@ -164,7 +165,7 @@ class IPv4:
         if self.addresses:
             addr = self.addresses[0].addr
             self._remove(self.addresses[0])
-            self._add(0, addr, length)
+            self.insert_address(0, addr, length)
 
     def get_ipv4_netmask(self):
         """The netmask of the first address; "0.0.0.0" if none was set."""

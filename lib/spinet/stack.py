@@ -30,6 +30,7 @@ class Stack:
         self.random = random
         self.timers = Timers(clock())
         self.protocols = {}
+        self.services = {}          # name: an optional part, whose `count` `stats` shows
         self.raw = Raw(self)
         self.icmp = Icmp(self)
         self.udp = Udp(self)
@@ -158,6 +159,8 @@ class Stack:
                 found[name + ".port"] = link.port.count
         for name in ("icmp", "raw", "udp", "tcp"):
             found[name] = getattr(self, name).count
+        for name in self.services:
+            found[name] = self.services[name].count
         return found
 
     def capture(self, ip, file):
