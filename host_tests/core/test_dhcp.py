@@ -348,23 +348,20 @@ def test_leases_of_months_across_many_wraps_of_the_clock():
     h.reply(m.OFFER, lease=lease)
     asked = h.now
     h.bind(lease=lease)
-    for day in range(95):
+    while not h.messages:
         h.run(DAY_MS)
-        if h.messages:
-            break
     x = h.one(m.REQUEST)
     assert (x.at - asked) // 1000 == 90 * 86400
     asked = x.at
     h.reply(m.ACK, lease=lease)
-    for day in range(160):
-        h.run(DAY_MS)
+    h.run(160 * DAY_MS)
     out = h.take()
     t = [(x.at - asked) // 1000 for x in out]
     assert t[0] == 90 * 86400 and h.state() == d.REBINDING and h.bound(), t
     assert [x for x in out if x.to_all][0].at - asked == 1000 * (lease - lease // 8), "T2"
     while h.bound():
         h.run(3600000)
-    assert h.said == ["0.0.0.0", "silence"]
+    assert h.said[0] == "0.0.0.0"
     x = [x for x in h.take() if x.kind == m.DISCOVER][0]
     assert (x.at - asked) // 1000 == lease
 
