@@ -107,7 +107,7 @@ class Dhcp(Timer):
         self._mark = self._asked = 0    # ticks: of `age`, of the request
         self._until = self._extra = 0   # what is due: at this age, plus ms
         self.count = {
-            "tx": 0, "rx": 0, "not_for_us": 0, "unexpected": 0, "malformed": 0, "unusable": 0,
+            "tx": 0, "not_for_us": 0, "unexpected": 0, "malformed": 0, "unusable": 0,
             "other_client": 0, "other_server": 0, "offer": 0, "ack": 0, "nak": 0, "decline": 0,
             "expired": 0, "port_busy": 0, "no_memory": 0,
         }
