@@ -107,8 +107,9 @@ class Alone:
         """Let `ms` pass, polling when something is due (more rarely than the stack asks for)."""
         end = self.now + ms
         while True:
-            if self.stack.poll() == 0 or self.end.waiting:
-                continue
+            n = len(self.end.waiting)
+            if self.stack.poll() == 0 or self.end.waiting and len(self.end.waiting) != n:
+                continue    # unless the interface is off and takes nothing
             left = end - self.now
             if left <= 0:
                 return

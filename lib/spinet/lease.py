@@ -70,7 +70,7 @@ class Lease:
         if before is not None:
             before.unroute(ip)
         if before is None or before.addr != self.addr or before.length != self.length:
-            if before is not None:
+            if before is not None and ip.is_own(before.addr, 0):
                 ip.remove_address(before.addr)
             ip.insert_address(0, self.addr, self.length)
         known = ip.addresses[0]
@@ -104,7 +104,8 @@ class Lease:
     def withdraw(self, ip):
         """Undo `apply`."""
         self.unroute(ip)
-        ip.remove_address(self.addr)
+        if ip.is_own(self.addr, 0):     # unless somebody has set another
+            ip.remove_address(self.addr)
         link = ip.id
         link.mtu = link.port.mtu
         stack = ip.stack

@@ -68,7 +68,8 @@ class LinkLocal:
 
     def _lose(self):
         if self.addr is not None:
-            self.ip.remove_address(self.addr)
+            if self.ip.is_own(self.addr, 0):
+                self.ip.remove_address(self.addr)
             self.addr = None
             self.on_change()
 

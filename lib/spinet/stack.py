@@ -45,7 +45,7 @@ class Stack:
         self.domain = ""            # of this host
         self.search = []            # domains in which short names are looked up; empty: `domain`
         self._links = []
-        self._polling = False
+        self.polling = False
         self.lo = self._attach(Loopback(self.timers), "lo")
         self.lo.add_address("127.0.0.1/8")
         self.wait = wait or Waiter(self)
@@ -90,9 +90,9 @@ class Stack:
         waiting; a frame that arrives in the meantime is a reason to call
         earlier.  Does nothing when called from within itself.
         """
-        if self._polling:
+        if self.polling:
             return 0
-        self._polling = True
+        self.polling = True
         try:
             timers = self.timers
             timers.now = now = self.clock() if now is None else now
@@ -108,7 +108,7 @@ class Stack:
                 return 0
             return _LONGEST if wait is None or wait > _LONGEST else wait
         finally:
-            self._polling = False
+            self.polling = False
 
     def idle(self, ms=_LONGEST):
         """The end of one turn of a program's loop: `poll`, then wait at most `ms` for more to do.
