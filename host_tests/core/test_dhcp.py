@@ -619,7 +619,7 @@ def test_bound_takes_nothing_from_the_heap():
 
     heap_locked(work)
     assert h.state() == d.BOUND and not h.take()
-    assert h.client.age > 12 * 86400
+    assert h.client.clock.age > 12 * 86400
 
 
 def test_broadcasts_for_others_take_nothing_from_the_heap():

@@ -22,7 +22,7 @@ from spinet import dhcpmsg as m
 from spinet.acd import Claim, between
 from spinet.errors import EADDRNOTAVAIL, EOPNOTSUPP, os_error
 from spinet.lease import FOREVER, Lease
-from spinet.prim import ticks_add, ticks_diff
+from spinet.seconds import Seconds
 from spinet.timers import Timer
 
 IDLE = 0
@@ -102,10 +102,10 @@ class Dhcp(Timer):
         self.xid = bytes(4)
         self.tries = 0          # messages of the present state that were sent
         self.refused = 0        # addresses refused by NAK since the last lease
-        self.age = 0            # seconds since `_mark`'s epoch, see `_count`
-        self._since = 0         # `age` when the present exchange began
-        self._mark = self._asked = 0    # ticks: of `age`, of the request
-        self._until = self._extra = 0   # what is due: at this age, plus ms
+        self.clock = Seconds(self.timers.now)   # since the lease, or the exchange, began
+        self._since = 0         # its age when the present exchange began
+        self._asked = 0         # ticks of the request
+        self._until = self._extra = 0   # something is due at this age, plus ms
         self.count = {
             "tx": 0, "not_for_us": 0, "unexpected": 0, "malformed": 0, "unusable": 0,
             "other_client": 0, "other_server": 0, "offer": 0, "ack": 0, "nak": 0, "decline": 0,
@@ -195,24 +195,15 @@ class Dhcp(Timer):
 
     # -- time ---------------------------------------------------------------
 
-    def _count(self, now):
-        """Bring `age` up to date; `_mark` keeps what is not a whole second yet."""
-        n = ticks_diff(now, self._mark)
-        if n >= 1000:
-            n //= 1000
-            self.age += n
-            self._mark = ticks_add(self._mark, n * 1000)
-
     def _restart_clock(self):
         """Count from now, unless a lease counts."""
         if self.lease is None or self.lease.time == FOREVER:
-            self.age = 0
-            self._mark = self.timers.now
+            self.clock.restart(self.timers.now)
 
     def _wait(self, seconds, ms=0):
         """Act again after so long, counted from now; a lease may end earlier."""
-        self._count(self.timers.now)
-        self._wait_until(self.age + seconds, ms + ticks_diff(self.timers.now, self._mark))
+        now = self.timers.now
+        self._wait_until(self.clock.count(now) + seconds, ms + self.clock.ms(now))
 
     def _wait_until(self, age, ms=0):
         self._until = age
@@ -220,16 +211,17 @@ class Dhcp(Timer):
         self._arm()
 
     def _arm(self):
-        left = self._until - self.age
+        age = self.clock.age
+        left = self._until - age
         ms = self._extra
         lease = self.lease
-        if lease is not None and lease.time >= 0 and lease.time - self.age <= left:
-            left = lease.time - self.age
+        if lease is not None and lease.time >= 0 and lease.time - age <= left:
+            left = lease.time - age
             ms = 0
         if left > _DAY_S:
             left = _DAY_S
             ms = 0
-        ms += left * 1000 - ticks_diff(self.timers.now, self._mark)
+        ms += left * 1000 - self.clock.ms(self.timers.now)
         self.timers.arm(self, ms if ms > 0 else 0)
 
     def _back_off(self):
@@ -241,16 +233,16 @@ class Dhcp(Timer):
 
     def expire(self, now):
         """Something may be due."""
-        self._count(now)
+        age = self.clock.count(now)
         lease = self.lease
-        if lease is not None and 0 <= lease.time <= self.age:
+        if lease is not None and 0 <= lease.time <= age:
             self.count["expired"] += 1
             self._lose()
             if self.up:
                 self._rest(0)
             return
-        late = self.age - self._until
-        if late < 0 or late < 4 and late * 1000 + ticks_diff(now, self._mark) < self._extra:
+        late = age - self._until
+        if late < 0 or late < 4 and late * 1000 + self.clock.ms(now) < self._extra:
             self._arm()
         else:
             self._act(lease)
@@ -284,7 +276,7 @@ class Dhcp(Timer):
                 self._begin(SELECTING)
         elif state == BOUND:
             self._renew(RENEWING)
-        elif state == RENEWING and self.age >= lease.t2:
+        elif state == RENEWING and self.clock.age >= lease.t2:
             self._renew(REBINDING)
         elif state == RENEWING or state == REBINDING:
             self._send()
@@ -301,8 +293,7 @@ class Dhcp(Timer):
         """Enter a state that asks, as a new exchange."""
         self._enter(state)
         self._restart_clock()
-        self._count(self.timers.now)
-        self._since = self.age
+        self._since = self.clock.count(self.timers.now)
         self.xid = self.stack.random(4)
         self._send()
         self._back_off()
@@ -310,8 +301,7 @@ class Dhcp(Timer):
     def _once(self, state):
         """Send the message of a state that has no answer."""
         self._enter(state)
-        self._count(self.timers.now)
-        self._since = self.age
+        self._since = self.clock.count(self.timers.now)
         self.xid = self.stack.random(4)
         self._send()
 
@@ -324,7 +314,7 @@ class Dhcp(Timer):
 
     def _renew(self, state):
         self._enter(state)
-        self._since = self.age
+        self._since = self.clock.age
         self._send()
         self._wait_for_renewal()
 
@@ -332,24 +322,21 @@ class Dhcp(Timer):
         """Half of what is left until T2, or until the lease ends, but a minute (4.4.5)."""
         lease = self.lease
         end = lease.t2 if self.state == RENEWING else lease.time
-        wait = end - self.age >> 1
-        if wait < _LEAST_WAIT_S:
-            wait = _LEAST_WAIT_S
-        self._wait_until(min(self.age + wait, end))
+        age = self.clock.age
+        self._wait_until(min(age + max(end - age >> 1, _LEAST_WAIT_S), end))
 
     def _send(self):
         """Send the message of the present state."""
         _, kind, own, wanted, server, to, _ = _ROWS[self.state]
         lease = self.lease
         self.tries += 1
-        self._count(self.timers.now)
         if self.state in (RENEWING, REBINDING):
             self.xid = self.stack.random(4)
             self._asked = self.timers.now       # an answer is to this very request
         elif self.tries == 1:
             self._asked = self.timers.now
         message = m.begin(m.REQUEST_OP, kind, self.xid, self.mac)
-        secs = min(self.age - self._since, 0xFFFF)
+        secs = min(self.clock.count(self.timers.now) - self._since, 0xFFFF)
         message[m.SECS] = secs >> 8
         message[m.SECS + 1] = secs & 255
         # An answer to the address that we do not have yet is taken; from the third try on, in
@@ -451,8 +438,8 @@ class Dhcp(Timer):
             same = self.lease is not None and self.lease.addr == lease.addr
             if not same:
                 self._lose()
-            self.age = self._since = 0
-            self._mark = self._asked
+            self.clock.restart(self._asked)
+            self._since = 0
             if same:
                 self._renewed(lease)
             else:
@@ -475,8 +462,7 @@ class Dhcp(Timer):
     def _free(self):
         """Nobody has the address that we were given."""
         lease = self.offer
-        self._count(self.timers.now)
-        if 0 <= lease.time <= self.age:
+        if 0 <= lease.time <= self.clock.count(self.timers.now):
             self._rest(0)
             return
         self.offer = None
@@ -507,7 +493,7 @@ class Dhcp(Timer):
     def _bind(self):
         lease = self.lease
         self._enter(BOUND)
-        self._count(self.timers.now)
+        self.clock.count(self.timers.now)
         if lease.time == FOREVER:
             self.timers.cancel(self)
         else:
@@ -517,7 +503,7 @@ class Dhcp(Timer):
         """Nobody answers after the link was lost: go on as the lease says."""
         lease = self.lease
         self.claim.use(lease.addr)
-        if lease.time != FOREVER and self.age >= lease.t2:
+        if lease.time != FOREVER and self.clock.age >= lease.t2:
             self._renew(REBINDING)
         else:
             self._bind()
