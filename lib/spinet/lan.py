@@ -192,14 +192,24 @@ class LAN:
             self.stack.remove(self.ip)
 
     def background(self, on=True, period_ms=0):
-        """Keep the stack going while the program does something else; see background.py."""
+        """Keep the stack going while the program does something else; see background.py.
+
+        Where there is no `machine.Timer` it takes a thread (threaded.py).
+        """
         if self._background is not None:
             self._background.stop()
             self._background = None
         if on:
-            from spinet.background import Background
+            try:
+                from machine import Timer
 
-            self._background = Background(self.stack, period_ms)
+                from spinet.background import Background
+
+                self._background = Background(self.stack, period_ms, Timer(-1))
+            except ImportError:
+                from spinet.threaded import Threaded
+
+                self._background = Threaded(self.stack, period_ms)
 
     # -- what it is doing ---------------------------------------------------
 
