@@ -164,9 +164,9 @@ def _any(method):
 def guard(*classes, wrapper=_few, names=None):
     """While there is a Background, whoever is in a public method of these classes is inside."""
     for cls in classes:
-        for name in names or dir(cls):
+        for name in names or [name for name in dir(cls) if not name.startswith("_")]:
             method = cls.__dict__.get(name)
-            if not name.startswith("_") and type(method) is _function:
+            if type(method) is _function:
                 _wrapped.append((cls, name, method))
                 setattr(cls, name, wrapper(method))
 

@@ -55,6 +55,20 @@ class _Gate:
         self.owner = threading.get_ident()
         self.depth = depth
 
+    def away(self):
+        """Let the others in until `back` is called with what this returns."""
+        if self.owner != threading.get_ident():
+            return 0
+        depth = self.depth
+        self.depth = 1
+        self.leave()
+        return depth
+
+    def back(self, depth):
+        if depth:
+            self.enter()
+            self.depth = depth
+
 
 _gate = _Gate()
 
@@ -68,6 +82,17 @@ def _locked(method):
             _gate.leave()
 
     return inside
+
+
+def _outside(method):
+    def outside(self, ms):
+        depth = _gate.away()
+        try:
+            return method(self, ms)
+        finally:
+            _gate.back(depth)
+
+    return outside
 
 
 class Threaded:
@@ -84,6 +109,7 @@ class Threaded:
             guard(Socket, StreamSocket, DatagramSocket, UdpEndpoint, RawEndpoint, LAN,
                   wrapper=_locked)
             guard(Stack, wrapper=_locked, names=STACK)
+            guard(Waiter, wrapper=_outside, names=("__call__",))    # of stacks without a thread
         _running.append(self)
         stack.wait = self.wait
         self._thread = threading.Thread(target=self._run, name="spinet", daemon=True)
