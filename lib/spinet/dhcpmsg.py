@@ -77,8 +77,8 @@ class Inlet:
     """
 
     addr = remote = None
-    reuse = bound = False
-    port = error = 0
+    reuse = bound = readable = False
+    port = remote_port = next_length = error = 0
 
     def __init__(self):
         self.takers = []
