@@ -34,7 +34,7 @@ class Lab:
     def __init__(self, flash, runtime, settings=None, program=None, forwards=SERVICES):
         self.lines = []
         link = launch.free_ports(2)
-        launch.make_flash(flash, settings)
+        launch.make_flash(flash, dict(launch.STATIC, **settings or {}))
         if program:
             (pathlib.Path(flash) / "program.py").write_text(program)
         self.gateway = Gateway(

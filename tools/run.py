@@ -192,7 +192,8 @@ class Run:
         self.stop = threading.Event()
         self.console = None
         self.deaths = []
-        self.flash = launch.make_flash(flash)
+        # The kernel at the other end of a TAP device is no DHCP server.
+        self.flash = launch.make_flash(flash, launch.STATIC if tap else None)
         link = launch.free_ports(2)
         self.network = TapNetwork(link, tap) if tap else GatewayNetwork(link, port, exact)
         self.board = launch.Board(self.flash, link, runtime, on_line=self.line)
