@@ -102,6 +102,8 @@ class Tcp:
                 if c.state == TIME_WAIT and self._reopens(c, buf, s, p):
                     break
                 arrives(c, buf, s, p, end)
+                if c.waiter:
+                    c.waiter()
                 return
             c = c.next
         self._unmatched(ip, buf, h, s, p, end)

@@ -16,6 +16,8 @@ class Listener:
     and its sender will repeat it.
     """
 
+    waiter = None       # called when there is somebody to accept
+
     def __init__(self, tcp, addr, port, backlog):
         self.tcp = tcp
         self.addr = addr
@@ -57,6 +59,8 @@ class Listener:
             self.tcp.count["backlog_full"] += 1
             return False
         self.queue.append(c)
+        if self.waiter:
+            self.waiter()
         return True
 
     def accept(self):
