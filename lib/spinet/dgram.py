@@ -18,7 +18,7 @@ class Datagrams:
     as 4 bytes) and `length` what is known of the datagram it returned.
     """
 
-    waiter = None       # called when a datagram has come
+    waiter = None       # called when a datagram has come, or an error
 
     def __init__(self, size):
         self._ring = bytearray(size)

@@ -10,13 +10,17 @@ there is a whole event loop whose connections go through a stack:
 
     asyncio.run(main(), loop_factory=lambda: aio.EventLoop(stack))      # Python 3.12
     aio.run(main(), stack)                                              # any
+    with aio.using(other): ...                                          # a second stack in it
 
 For CPython; on MicroPython `asyncio` finds the sockets by itself.
 """
 from spinet.aio.endpoints import (
     create_connection, create_datagram_endpoint, create_server, open_connection, start_server,
 )
-from spinet.aio.loop import EventLoop, run
+from spinet.aio.loop import EventLoop, run, using
+from spinet.aio.pump import pump_of
 
-__all__ = ("create_connection", "create_datagram_endpoint", "create_server", "open_connection",
-           "run", "start_server", "EventLoop")
+__all__ = (
+    "EventLoop", "create_connection", "create_datagram_endpoint", "create_server",
+    "open_connection", "pump_of", "run", "start_server", "using",
+)

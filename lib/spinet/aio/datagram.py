@@ -24,11 +24,11 @@ class DatagramTransport(asyncio.DatagramTransport):
         self._closing = self._lost = False
         self._ready = False
         self._buf = bytearray(65535)
-        endpoint.waiter = self
         pump.loop.call_soon(self._begin)
 
     def _begin(self):
         self._protocol.connection_made(self)
+        self._endpoint.waiter = self
         self()
 
     def get_extra_info(self, name, default=None):

@@ -1,5 +1,7 @@
 """An event loop whose connections go through a stack: for code that knows only asyncio."""
 import asyncio
+import contextlib
+import contextvars
 import socket
 
 from spinet.addr import fmt
@@ -12,6 +14,19 @@ from spinet.sockstream import StreamSocket
 from spinet.socket import default
 
 
+_using = contextvars.ContextVar("spinet stack", default=None)
+
+
+@contextlib.contextmanager
+def using(stack):
+    """Within, and in the tasks begun within, an `EventLoop` uses `stack` instead of its own."""
+    token = _using.set(stack)
+    try:
+        yield
+    finally:
+        _using.reset(token)
+
+
 class EventLoop(asyncio.SelectorEventLoop):
     """A selector loop in which `create_connection`, `create_server`, `create_datagram_endpoint`,
     `getaddrinfo` and the `sock_` methods, for sockets of spinet's, use `stack`.
@@ -21,12 +36,17 @@ class EventLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, stack):
         super().__init__()
-        self.stack = stack
+        self._stack = stack
+        self.pumps = []
+
+    @property
+    def stack(self):
+        """The stack that connections of the running task go through."""
+        return _using.get() or self._stack
 
     def close(self):
-        """Close the loop; the stack stays, without being polled."""
-        pump = getattr(self.stack, "pump", None)
-        if pump is not None and pump.loop is self:
+        """Close the loop; its stacks stay, without being polled."""
+        for pump in self.pumps:
             pump.stop()
         super().close()
 

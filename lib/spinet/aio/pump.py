@@ -13,13 +13,19 @@ _BLIND_MS = 5    # how often a port is looked at that can neither be waited for 
 
 
 def pump_of(stack, loop=None):
-    """The pump of `stack` in the running loop (or `loop`); made when there is none."""
+    """The pump of `stack` in the running loop (or `loop`); made when there is none.
+
+    Every function here that is given a stack calls it; call it yourself (`aio.pump_of(stack)`) for
+    a stack that answers pings and refuses connections while nobody in the program uses it.
+    """
     loop = loop or asyncio.get_running_loop()
     pump = getattr(stack, "pump", None)
     if pump is None or pump.loop is not loop:
         if pump is not None:
             pump.stop()
         pump = stack.pump = Pump(stack, loop)
+        if hasattr(loop, "pumps"):
+            loop.pumps.append(pump)     # it stops them when it is closed
     return pump
 
 
@@ -39,7 +45,7 @@ class Pump:
 
     def soon(self):
         """Poll the stack in the loop's next turn."""
-        if self._running:
+        if self._running or self.loop.is_closed():
             return
         if self._handle is not None:
             if not self._timed:

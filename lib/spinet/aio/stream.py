@@ -36,7 +36,6 @@ class StreamTransport(asyncio.Transport):
         self._ready = False
         self._socket = None
         conn.flags |= NODELAY
-        conn.waiter = self
         self.set_protocol(protocol)
         if server is not None:
             server._attach(self)
@@ -44,7 +43,9 @@ class StreamTransport(asyncio.Transport):
 
     def _begin(self):
         self._protocol.connection_made(self)
-        self()
+        if not self._lost:
+            self._conn.waiter = self
+            self()
 
     # -- the protocol -------------------------------------------------------
 
@@ -255,6 +256,10 @@ class StreamTransport(asyncio.Transport):
     def abort(self):
         """Close at once: the peer is reset, what was written may be lost."""
         self._end(None, True)
+
+    def _force_close(self, error):
+        # What asyncio's TLS calls when it fails.
+        self._end(error, True)
 
     def _fatal(self, error, message="Fatal error on transport"):
         if not isinstance(error, OSError):
