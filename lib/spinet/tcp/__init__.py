@@ -144,6 +144,8 @@ class Tcp:
                 if (buf[s + 13] > 63 or buf[h + 1] & 3 == 3) and c.flags & ECN:
                     c.ecn.arrives(c, buf, h, s)
                 arrives(c, buf, s, p, end)
+                if c.waiter:
+                    c.waiter()
                 return
             c = c.next
         self._unmatched(ip, buf, h, s, p, end)
