@@ -21,9 +21,9 @@ sum of numbers and of names given by `let`: `n+10`.
 Segments.  `<` is sent by the peer, `>` is expected of the stack.  Flags are letters of `SFRPUEW`
 and `.` for ACK, `-` for none; a PSH that is not mentioned may be there.  `FIRST:END(LENGTH)` and
 `ack` count from the initial sequence numbers; `win` and `urg` are the fields as they are sent, and
-`badsum` spoils the checksum.  In what is expected `*` stands for anything and `a..b` for a range, and what is not mentioned is not compared.
-Data are made up from their place in the stream and compared wherever they come out, at the peer's
-end and at the socket's.
+`badsum` spoils the checksum.  In what is expected `*` stands for anything and `a..b` for a range,
+and what is not mentioned is not compared.  Data are made up from their place in the stream and
+compared wherever they come out, at the peer's end and at the socket's.
 
     < . 1:1001(1000) ack 1 win 1000 <nop,nop,TS val 7 ecr a>
     > . 1:1(0) ack 1001 win 0..4096 <TS val b ecr 7,sack 2001:3001>
