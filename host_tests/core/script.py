@@ -622,6 +622,9 @@ class Script:
 
     def returned(self):
         """A blocking call is over: so must be the lines that belong to it."""
+        while self.out and self.next < len(self.lines) and ">" in self.lines[self.next][1][:20] and (
+                self.lines[self.next][1].split()[-1] != "returned"):
+            self.do_next()      # what was sent before it returned
         if self.next >= len(self.lines):
             return
         self.line = self.lines[self.next]

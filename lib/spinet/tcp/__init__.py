@@ -126,9 +126,12 @@ class Tcp:
         if flags & RST:
             self.count["no_socket"] += 1
             return
-        if flags & (SYN | ACK) == SYN:
+        if not flags & ACK:
             listener = self._listener(buf, h + 16, buf[s + 2] << 8 | buf[s + 3])
             if listener is not None:
+                if not flags & SYN:
+                    self.count["no_ack"] += 1   # RFC 9293, 3.10.7.2, fourth
+                    return
                 if self.connections >= self.connections_max:
                     self.count["too_many"] += 1
                     return
@@ -139,6 +142,7 @@ class Tcp:
                 except MemoryError:
                     self.count["no_memory"] += 1
                 return
+        if flags & (SYN | ACK) == SYN:
             self.count["no_listener"] += 1
         else:
             self.count["no_socket"] += 1

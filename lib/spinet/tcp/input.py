@@ -88,6 +88,8 @@ def _acceptable(c, buf, s, seq, n):
         else:
             count["out_of_window"] += 1
         return False
+    if c.state == SYN_RECEIVED and seq == -1 and flags & _PLAIN == SYN | ACK and not n:
+        return True     # both ends opened at once: as good as an ACK (RFC 9293, 3.5, figure 7)
     n += (flags & FIN) + (flags >> 1 & 1)
     if n == 0:
         good = 0 <= seq < wnd or seq == 0
@@ -173,7 +175,8 @@ def _established(c, buf, s):
         c.tcp.count["bad_ack"] += 1
         c.tcp.refuse(c, buf, s, s + 20)
         return False
-    c.snd_wnd = c.max_wnd = (buf[s + 14] << 8 | buf[s + 15]) << c.snd_shift
+    wnd = buf[s + 14] << 8 | buf[s + 15]
+    c.snd_wnd = c.max_wnd = wnd if buf[s + 13] & SYN else wnd << c.snd_shift
     if not _synchronized(c):
         return False
     if c.listener and not c.listener.established(c):
