@@ -622,12 +622,12 @@ class Script:
 
     def returned(self):
         """A blocking call is over: so must be the lines that belong to it."""
-        while self.out and self.next < len(self.lines) and ">" in self.lines[self.next][1][:20] and (
-                self.lines[self.next][1].split()[-1] != "returned"):
+        lines = self.lines
+        while self.out and self.next < len(lines) and ">" in lines[self.next][1].split()[:2]:
             self.do_next()      # what was sent before it returned
-        if self.next >= len(self.lines):
+        if self.next >= len(lines):
             return
-        self.line = self.lines[self.next]
+        self.line = lines[self.next]
         words = self.line[1].split()
         if words[-1] != "returned":
             self.fail("the call has returned already")

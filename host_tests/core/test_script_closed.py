@@ -117,7 +117,9 @@ def test_listen_ack_is_reset():
 
 
 def test_listen_syn_makes_a_half_open_connection():
-    """LISTEN, third: a SYN is answered by <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> (RFC 9293, 3.10.7.2)."""
+    """LISTEN, third: a SYN is answered by <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> (RFC 9293,
+    3.10.7.2).
+    """
     play("""
         include listen
         < S 0:0(0) win 65535 <mss 1460>
@@ -155,7 +157,9 @@ def test_listen_data_in_a_syn_are_accepted_when_they_come_again():
 
 
 def test_listen_to_another_port_does_not_help():
-    """A SYN for a port to which nobody listens is reset though others are served (RFC 9293, 3.10.7.1)."""
+    """A SYN for a port to which nobody listens is reset though others are served (RFC 9293,
+    3.10.7.1).
+    """
     play("""
         include listen
         flow 5555 81

@@ -3,7 +3,9 @@ from script import each, play
 
 
 def test_syn_offers_all_options():
-    """A SYN carries MSS (RFC 9293, 3.7.1), SACK-permitted, timestamps with TSecr 0, window scale."""
+    """A SYN carries MSS (RFC 9293, 3.7.1), SACK-permitted, timestamps with TSecr 0, window
+    scale.
+    """
     play("""
         socket s
         connect
@@ -271,7 +273,9 @@ def test_abort_in_syn_sent_sends_nothing():
 
 
 def test_simultaneous_open():
-    """SYNs that cross: SYN,ACK from both, ESTABLISHED at the other's ACK (RFC 9293, 3.5, figure 7)."""
+    """SYNs that cross: SYN,ACK from both, ESTABLISHED at the other's ACK (RFC 9293, 3.5, figure
+    7).
+    """
     play("""
         include syn_sent
         < S 0:0(0) <mss 1460>
@@ -285,7 +289,9 @@ def test_simultaneous_open():
 
 
 def test_simultaneous_open_with_a_syn_ack_from_the_peer():
-    """The peer's SYN,ACK acknowledges our SYN, and is not answered by ours again (RFC 9293, figure 7)."""
+    """The peer's SYN,ACK acknowledges our SYN, and is not answered by ours again (RFC 9293,
+    figure 7).
+    """
     play("""
         include active_syn_received
         < S. 0:0(0) ack 1 <mss 1460>
@@ -307,7 +313,9 @@ def test_simultaneous_open_syn_ack_with_a_wrong_ack_is_reset():
 
 
 def test_simultaneous_open_refused():
-    """SYN-RECEIVED after an active open: RST is "connection refused" (RFC 9293, 3.10.7.4, second)."""
+    """SYN-RECEIVED after an active open: RST is "connection refused" (RFC 9293, 3.10.7.4,
+    second).
+    """
     play("""
         include active_syn_received
         < R 1:1(0)

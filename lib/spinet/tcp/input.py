@@ -331,6 +331,7 @@ def _see_fin(c, at):
     """The peer's FIN stands `at` bytes beyond RCV.NXT; data before it may still be missing."""
     if RECEIVES >> c.state & 1 and c.fin_at < 0 and at <= c.rcv_adv:
         c.fin_at = at
+        c.ack_owed = 2
 
 
 def _data(c, buf, p, end, seq):
