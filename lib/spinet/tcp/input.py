@@ -384,6 +384,8 @@ def _data(c, buf, p, end, seq):
     c.r_len += n
     c.rcv_adv -= n
     add32(c.head, 8, c.head, 8, n)
+    if c.dsack:
+        c.dsack_at -= n
     if c.fin_at >= 0:
         c.fin_at -= n
 
@@ -393,6 +395,8 @@ def _fin(c):
     c.fin_at = -1
     c.ack_owed = 2
     add32(c.head, 8, c.head, 8, 1)
+    if c.dsack:
+        c.dsack_at -= 1
     if c.rcv_adv:
         c.rcv_adv -= 1
     c.set_state(AFTER_FIN[c.state])
