@@ -376,9 +376,11 @@ class Script:
                                 + bytes((k >> 8, k & 255)) + h[12:] + body)
 
     def icmp(self, words):
-        """`unreachable KIND [mtu N] [seq N]`, `time_exceeded`, `source_quench`."""
+        """`unreachable KIND|CODE [mtu N] [seq N]`, `time_exceeded`, `source_quench`."""
         type = {"unreachable": 3, "source_quench": 4, "time_exceeded": 11}[words[0]]
-        code = UNREACHABLE[words[1]] if type == 3 else 0
+        code = 0
+        if type == 3:
+            code = UNREACHABLE[words[1]] if words[1] in UNREACHABLE else self.number(words[1])
         flow = self.flow
         mtu = 0
         seq = flow.last

@@ -183,9 +183,7 @@ def test_the_peers_window_is_scaled():
         L.accept s
         info snd_wnd 4000
         send 5000
-        repeat 4
         > ...
-        end
         info unacked 4000
     """)
 

@@ -178,7 +178,9 @@ def test_retransmission_is_of_one_segment():
 
 
 def test_small_segments_are_sent_again_as_one():
-    """What follows in the queue may fill the retransmission (RFC 9293, 3.8.1; RFC 1122, 4.2.2.15)."""
+    """What follows in the queue may fill the retransmission (RFC 9293, 3.8.1; RFC 1122,
+    4.2.2.15).
+    """
     play("""
         setsockopt NODELAY 1
         send 10
@@ -431,9 +433,7 @@ def test_tail_loss_probe_of_new_data():
     """A probe takes new data, if the window allows (RFC 8985, 7.3)."""
     play("""
         send 11000
-        repeat 10
         > ...
-        end
         +0.205 > . 10001:11001(1000) ack 1
         count tail_probe 1
     """, SACK_RTT_100)
