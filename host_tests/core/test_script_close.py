@@ -1,5 +1,6 @@
 """Scripts: how connections end: FIN from either side, half-close, both at once, TIME-WAIT."""
 from script import each, play
+from script_wire import signed
 
 
 def test_close_sends_a_fin():
@@ -434,6 +435,30 @@ def test_time_wait_a_newer_syn_begins_a_new_connection():
         < . 1001:1001(0) ack 1
         state ESTABLISHED
     """)
+
+
+def test_time_wait_the_new_connection_begins_beyond_the_old_one():
+    """Its ISN is larger than what the previous incarnation has used (RFC 9293, 3.6.1, MAY-2)."""
+    begin = """
+        include listen
+        < S 0:0(0) <mss 1000>
+        > S. 0:0(0) ack 1
+        < . 1:1(0) ack 1
+        L.accept s
+        send 3000
+        > ...
+        < . 1:1(0) ack 3001
+        close
+        > F. 3001:3001(0) ack 1
+        < F. 1:1(0) ack 3002
+        > . 3002:3002(0) ack 2
+    """
+    old = play(begin + "state TIME_WAIT").flow.iss
+    new = play(begin + """
+        < S 5000:5000(0)
+        > S. 0:0(0) ack 5001
+    """).flow.iss
+    assert signed(new - old) > 3002
 
 
 def test_time_wait_a_newer_syn_without_a_listener_is_reset():

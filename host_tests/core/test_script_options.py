@@ -74,8 +74,8 @@ def test_a_ridiculous_mss_is_not_obeyed():
 def test_malformed_options_of_a_syn_cost_nothing_but_themselves():
     """An illegal length must not confuse (RFC 9293, 3.1, MUST-7)."""
     text = ""
-    for options in ("02", "0200", "0201", "020305b4", "0205", "0300", "080a0000", "04", "05ff", "fe",
-                    "feff", "00020405b4", "0101010101", "01010102"):
+    for options in ("02", "0200", "0201", "020305b4", "0205", "0300", "080a0000", "04", "05ff",
+                    "fe", "feff", "00020405b4", "0101010101", "01010102"):
         text += """
             == %s
             < S 0:0(0) <hex %s>

@@ -1,4 +1,4 @@
-"""Scripts: data out of order, twice, overlapping: what is kept, what is asked for, SACK and D-SACK."""
+"""Scripts: data out of order, twice, overlapping: what is kept and what is told, SACK, D-SACK."""
 from script import cases, play
 
 SACK = "include sacking"

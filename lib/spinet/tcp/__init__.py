@@ -15,7 +15,7 @@
 from spinet.errors import (
     EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, os_error,
 )
-from spinet.prim import BUFFER, MANY, cksum, diff32, eq4, ticks_diff
+from spinet.prim import BUFFER, MANY, add32, cksum, diff32, eq4, ticks_diff
 from spinet.tcp import options, output
 from spinet.tcp.conn import Conn
 from spinet.tcp.input import arrives
@@ -55,6 +55,7 @@ class Tcp:
         self._secret = Secret(stack.random)
         self._second = self.timers.now
         self._answers = 0
+        self._before = None     # the header of one in TIME-WAIT that makes way for a new one
         self.count = {
             "rx": 0, "connect": 0, "established": 0, "retransmit": 0,
             "timeout": 0, "fast_retransmit": 0, "probe": 0, "keepalive": 0, "reset_sent": 0,
@@ -105,6 +106,7 @@ class Tcp:
                 return
             c = c.next
         self._unmatched(ip, buf, h, s, p, end)
+        self._before = None
 
     def _reopens(self, c, buf, s, p):
         """A newer SYN ends TIME-WAIT: by its timestamp (RFC 6191) or sequence number (MAY-2)."""
@@ -117,6 +119,7 @@ class Tcp:
             newer = stamp > 0 or stamp == 0 and newer
         if not newer:
             return False
+        self._before = c.head
         c.end(0)
         return True
 
@@ -252,6 +255,12 @@ class Tcp:
         """Give `c` its initial sequence number."""
         path = c.path
         self._secret.isn(c.head, 4, self.timers.now, path.src, c.lport, path.dst, c.rport)
+        before = self._before
+        if before is not None:
+            # Beyond what the connection used that this one replaces (RFC 9293, 3.6.1).
+            if diff32(c.head, 4, before, 4) <= 0:
+                add32(c.head, 4, before, 4, 64000)
+            self._before = None
 
     def draw_clock(self, c):
         """Give `c` timestamps, from an offset of its own (RFC 7323, 5.4)."""
@@ -316,6 +325,7 @@ class Tcp:
             if c is not None:
                 if c.state != TIME_WAIT:
                     raise os_error(EADDRINUSE)
+                self._before = c.head
                 c.end(0)
         c = Conn(self, path, lport, rport)
         if ttl != 64:
