@@ -71,6 +71,7 @@ from spinet import Stack
 from spinet.tcp.states import NAMES
 
 LONG_MS = 7200000       # `+*` waits so long
+_expanded = {}          # fragments, as `expand` returns them
 OPERATORS = ("==", ">=", "<=", "!=", ">", "<")
 
 
@@ -90,7 +91,9 @@ def expand(text, where=""):
             continue
         words = line.split()
         if words[0] == "include":
-            out += expand(FRAGMENTS[words[1]], where + words[1] + ":")
+            if words[1] not in _expanded:
+                _expanded[words[1]] = expand(FRAGMENTS[words[1]], words[1] + ":")
+            out += _expanded[words[1]]
         elif words[0] == "repeat":
             stack.append((out, int(words[1])))
             out = []
