@@ -5,10 +5,10 @@ PYTEST = $(PY) -m pytest
 
 export RUNTIME TAP PORT
 
-.PHONY: help run test test-core test-fast bench size lint clean env
+.PHONY: help run test test-core test-fast differential bench bench-loss size lint clean env
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: env ## a virtual board with a web page, no root, no hardware (RUNTIME=cpython, TAP=name, PORT=n)
 	@$(PY) tools/run.py
@@ -23,8 +23,14 @@ test-core: env ## only the core tests, on the three runtimes
 test-fast: env ## all tests but the slow ones
 	$(PYTEST) -m "not slow" $(ARGS)
 
+differential: env ## random conversations with the kernel, both ways (root; ARGS="FIRST LAST")
+	@$(PY) host_tests/kernel/differential.py $(ARGS)
+
 bench: env ## rates and throughput against the kernel (root); a table and build/bench.json
 	@$(PY) tools/bench.py $(ARGS)
+
+bench-loss: env ## TCP with frames lost, the kernel on both ends beside it (root); build/bench-loss.json
+	@$(PY) tools/bench_loss.py $(ARGS)
 
 size: env ## bytes of each module, RAM on a 32-bit MicroPython; a table and build/size.json
 	@$(PY) tools/size.py

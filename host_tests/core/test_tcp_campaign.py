@@ -99,7 +99,8 @@ def conversation(seed):
     server.setblocking(False)
     listener.close()
     blob = Random(seed + 1)(1009) * 60
-    users = (User(client, blob[:rand.below(60000)], rand), User(server, blob[:rand.below(60000)], rand))
+    users = (User(client, blob[:rand.below(60000)], rand),
+             User(server, blob[:rand.below(60000)], rand))
 
     def turn():
         done = [user.turn() for user in users]
