@@ -129,12 +129,9 @@ class Tcp:
         if flags & RST:
             self.count["no_socket"] += 1
             return
-        if not flags & ACK:
+        if flags & (SYN | ACK) == SYN:
             listener = self._listener(buf, h + 16, buf[s + 2] << 8 | buf[s + 3])
             if listener is not None:
-                if not flags & SYN:
-                    self.count["no_ack"] += 1   # RFC 9293, 3.10.7.2, fourth
-                    return
                 if self.connections >= self.connections_max:
                     self.count["too_many"] += 1
                     return
@@ -145,8 +142,11 @@ class Tcp:
                 except MemoryError:
                     self.count["no_memory"] += 1
                 return
-        if flags & (SYN | ACK) == SYN:
             self.count["no_listener"] += 1
+        elif not flags & ACK and self._listener(
+                buf, h + 16, buf[s + 2] << 8 | buf[s + 3]) is not None:
+            self.count["no_ack"] += 1   # RFC 9293, 3.10.7.2, fourth
+            return
         else:
             self.count["no_socket"] += 1
         if self.may_answer():
