@@ -322,6 +322,19 @@ class Script:
                 word += ch
         return total
 
+    def spelled_out(self, text):
+        """`text` with numbers in place of names."""
+        out = word = ""
+        for ch in text + " ":
+            if ch in " :(),<>":
+                if any(term in self.names for term in word.replace("-", "+").split("+")):
+                    word = str(self.number(word))
+                out += word + ch
+                word = ""
+            else:
+                word += ch
+        return out.rstrip()
+
     def matches(self, pattern, value):
         if pattern == "*":
             return True
@@ -334,7 +347,7 @@ class Script:
     # -- from the peer ------------------------------------------------------
 
     def receive(self, text):
-        self.note("<", text)
+        self.note("<", self.spelled_out(text))
         flow = self.flow
         if text.startswith("icmp "):
             self.icmp(text.split()[1:])

@@ -49,7 +49,7 @@ def test_blind_reset_needs_the_exact_number():
         include established
         let at 2
         repeat 20
-        < R at:at(0)
+        +0.2 < R at:at(0)
         > . 1:1(0) ack 1
         let at at+200
         end

@@ -143,7 +143,6 @@ def test_fragmentation_needed_does_not_raise_and_has_a_least():
         < icmp unreachable frag_needed mtu 9000
         < icmp unreachable frag_needed mtu 1500
         < icmp unreachable frag_needed mtu 67
-        < icmp unreachable frag_needed mtu 0
         info mss 1460
     """)
 

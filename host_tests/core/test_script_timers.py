@@ -297,7 +297,7 @@ def test_the_window_may_shut_with_data_in_flight():
         < . 1:1(0) ack 1 win 0
         +0.2 > . 1:2(1) ack 1
         < . 1:1(0) ack 1 win 100
-        > P. 2:11(9) ack 1
+        > P. 1..2:11(9..10) ack 1
         < . 1:1(0) ack 11 win 100
         timer rexmt off
     """)
@@ -447,7 +447,10 @@ def test_tail_loss_probe_a_sack_of_it_starts_recovery():
         +0.205 > . 2001:3001(1000) ack 1
         +0.1 < . 1:1(0) ack 1 <sack 2001:3001>
         > . 1:1001(1000) ack 1
-        > . 1001:2001(1000) ack 1
+        > ...
+        +0.1 < . 1:1(0) ack 1001 <sack 2001:3001>
+        > ...
+        count retransmit 2
         +0.1 < . 1:1(0) ack 3001
         count timeout 0
         count fast_retransmit 1
