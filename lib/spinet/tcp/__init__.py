@@ -15,14 +15,19 @@
 from spinet.errors import (
     EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, os_error,
 )
+<<<<<<< HEAD
 from spinet.prim import BUFFER, MANY, add32, cksum, diff32, eq4, ticks_diff
 from spinet.tcp import options, output
+=======
+from spinet.prim import BUFFER, MANY, cksum, diff32, eq4, ticks_diff
+from spinet.tcp import options, output, reno
+>>>>>>> main
 from spinet.tcp.conn import Conn
 from spinet.tcp.input import arrives
 from spinet.tcp.isn import Secret
 from spinet.tcp.listen import Listener
 from spinet.tcp.output import ACK, RST, SYN
-from spinet.tcp.states import SYN_RECEIVED, SYN_SENT, TIME_WAIT
+from spinet.tcp.states import ECN, SYN_RECEIVED, SYN_SENT, TIME_WAIT
 
 PROTO = 6
 
@@ -34,7 +39,8 @@ class Tcp:
     `time_wait_max` bounds the connections kept in TIME-WAIT (the oldest makes
     room), `connections_max` all others.  With `catch_all` a listener bound to
     port 0 accepts connections to every port.  `timestamps`, `sack` and
-    `window_scaling` are offered to peers and accepted from them.
+    `window_scaling` are offered to peers and accepted from them; so is `ecn`
+    (ecn.py), which is off.  With `rack` loss is found by time (rack.py).
     """
 
     def __init__(self, stack):
@@ -46,6 +52,8 @@ class Tcp:
         self.half_open_max = max(MANY >> 6, 8)
         self.catch_all = False
         self.timestamps = self.sack = self.window_scaling = True
+        self.rack = self.ecn = False
+        self._congestion = reno
         self.trace = None
         self.table = {}
         self.connections = 0
@@ -66,7 +74,21 @@ class Tcp:
             "time_wait_full": 0,
             "rate_limited": 0, "bad_icmp": 0, "paws": 0,
             "no_timestamp": 0, "tail_probe": 0, "sack_ignored": 0,
+            "spurious": 0, "ecn": 0,
         }
+
+    @property
+    def congestion(self):
+        """The congestion control of new connections, a module as `reno`; may be set by its name."""
+        return self._congestion
+
+    @congestion.setter
+    def congestion(self, control):
+        if isinstance(control, str):
+            from spinet.tcp.congestion import named
+
+            control = named(control)
+        self._congestion = control
 
     # -- from below ---------------------------------------------------------
 
@@ -102,6 +124,8 @@ class Tcp:
                     and eq4(buf, h + 16, c.path.src, 0)):
                 if c.state == TIME_WAIT and self._reopens(c, buf, s, p):
                     break
+                if (buf[s + 13] > 63 or buf[h + 1] & 3 == 3) and c.flags & ECN:
+                    c.ecn.arrives(c, buf, h, s)
                 arrives(c, buf, s, p, end)
                 return
             c = c.next

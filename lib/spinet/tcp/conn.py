@@ -26,8 +26,8 @@ from spinet.errors import (
 from spinet.prim import copy, ticks_add, ticks_diff
 from spinet.tcp import output, ranges, recovery, rto
 from spinet.tcp.states import (
-    AFTER_CLOSE, BLOCKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_WAIT_2, NAMES, ORPHAN, RECEIVES,
-    SACK, SENDS, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
+    AFTER_CLOSE, BLOCKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_WAIT_2, NAMES, ORPHAN, RACK,
+    RECEIVES, SACK, SENDS, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
 )
 from spinet.timers import Timer
 
@@ -49,6 +49,8 @@ class Conn(Timer):
     snd_shift = rcv_shift = 0   # window scaling (RFC 7323, 2)
     ts_at = 0           # when our timestamp clock was last advanced
     board = None        # what the peer has selectively acknowledged (recovery.Board)
+    cc_state = None     # what the congestion control keeps of its own
+    ecn = None          # explicit congestion notification (ecn.Ecn)
     ooo_last = 0        # where the last out-of-order segment began, from RCV.NXT
     dsack = dsack_at = 0    # what was received twice: bytes, and where, from RCV.NXT
     ttl = 64
@@ -70,7 +72,8 @@ class Conn(Timer):
         self.mss = 536
         self.snd_nxt = self.snd_max = 0
         self.snd_wnd = self.max_wnd = 0
-        self.cwnd = self.ssthresh = 0
+        self.cc = tcp._congestion
+        self.cwnd = self.ssthresh = self.cc_acked = 0
         self.recover = self.dupacks = 0
         self.srtt = self.rttvar = 0
         self.rto = rto.INITIAL
@@ -81,7 +84,7 @@ class Conn(Timer):
         self.r_head = self.r_len = 0
         self.rcv_adv = 0
         self.ooo = None
-        self.ack_owed = 0
+        self.ack_owed = self.quick = 0
         self.t_rexmt = self.t_ack = None
 
     @property
@@ -99,9 +102,15 @@ class Conn(Timer):
         if not self.rbuf:
             self.sbuf = bytearray(self.tcp.sndbuf)
             self.rbuf = bytearray(self.tcp.rcvbuf)
-            self.ooo = ranges.new()
+            self.ooo = ranges.new(len(self.rbuf))
             if self.flags & SACK:
-                self.board = recovery.Board()
+                if self.tcp.rack:
+                    from spinet.tcp.rack import Board
+
+                    self.flags |= RACK
+                else:
+                    Board = recovery.Board
+                self.board = Board(len(self.sbuf))
 
     # -- what the user calls ------------------------------------------------
 

@@ -6,7 +6,7 @@ nothing but ACK set, skips the checks that it cannot fail.
 """
 from spinet.errors import ECONNREFUSED, ECONNRESET, ENOBUFS
 from spinet.prim import add32, copy, diff32, ticks_diff
-from spinet.tcp import options, output, ranges, recovery, reno, rto
+from spinet.tcp import options, output, ranges, recovery, rto
 from spinet.tcp.output import ACK, FIN, RST, SYN
 from spinet.tcp.states import (
     AFTER_FIN, AFTER_FIN_ACKED, CLOSE_LATER, CLOSED, ESTABLISHED, ORPHAN, PERSIST, RECEIVES,
@@ -15,6 +15,10 @@ from spinet.tcp.states import (
 from spinet.tcp.conn import TIME_WAIT_MS
 
 _PLAIN = FIN | SYN | RST | ACK
+
+# So many segments are acknowledged at once after one out of order: the window of a peer who is
+# losing data is small, and would wait for what we hold back.
+QUICK = 16
 
 
 def arrives(c, buf, s, p, end):
@@ -207,7 +211,7 @@ def _synchronized(c):
     elif c.retries:
         c.rto = rto.INITIAL_AFTER_SYN_LOSS
     c.rtt_end = c.retries = 0
-    reno.start(c)
+    c.cc.start(c)
     c.set_state(ESTABLISHED)
     return True
 
@@ -232,7 +236,7 @@ def _acknowledged(c, buf, s, p, seq, n, ts):
         return True
     elif c.snd_max and not c.flags & PERSIST:
         if c.board:
-            sacked = options.take_sack(c, buf, s, p) if p - s > len(c.head) else 0
+            sacked = c.board.report(c, 0, buf, s, p)
             if sacked:
                 recovery.duplicate(c, sacked)
         elif not n and not seq and wnd == c.snd_wnd and not buf[s + 13] & FIN:
@@ -264,6 +268,8 @@ def _measure(c, buf, ts):
     rtt = diff32(c.head, 24, buf, ts + 4)
     if 0 <= rtt < 120000:
         rto.sample(c, rtt)
+        if c.recover and c.board:
+            recovery.echoed(c, rtt)
 
 
 def _advance(c, ack, buf, s, p):
@@ -294,7 +300,7 @@ def _advance(c, ack, buf, s, p):
     c.retries = 0
     n = 0
     if c.board:
-        n = _report(c, ack, buf, s, p)
+        n = c.board.report(c, ack, buf, s, p)
     recovery.acked(c, ack, n)
     if c.snd_max:
         rto.start(c)
@@ -306,25 +312,6 @@ def _advance(c, ack, buf, s, p):
             c.end(0)
         else:
             c.set_state(state)
-
-
-def _report(c, ack, buf, s, p):
-    """Move the scoreboard with SND.UNA and enter what the peer reports; the change in bytes.
-
-    Negative where bytes that were reported are now acknowledged: they count once.
-    """
-    board = c.board
-    board.high_rxt = max(board.high_rxt - ack, 0)
-    board.mark = max(board.mark - ack, 0)
-    board.dsack = False
-    n = 0
-    if board.sacked[1]:
-        n = ranges.total(board.sacked)
-        ranges.shift(board.sacked, ack)
-        n = ranges.total(board.sacked) - n
-    if p - s > len(c.head):
-        n += options.take_sack(c, buf, s, p)
-    return n
 
 
 def _see_fin(c, at):
@@ -374,10 +361,15 @@ def _data(c, buf, p, end, seq):
         if not ranges.insert(c.ooo, seq, seq + n):
             c.tcp.count["ooo_full"] += 1
         c.ack_owed = 2
+        c.quick = QUICK
         return
-    if c.ooo[1]:
-        n = ranges.advance(c.ooo, n)
-        c.ooo_last -= n
+    if c.quick:
+        # Data is missing, or was until lately.
+        if c.ooo[1]:
+            n = ranges.advance(c.ooo, n)
+            c.ooo_last -= n
+        else:
+            c.quick -= 1
         c.ack_owed = 2
     else:
         c.ack_owed += 1

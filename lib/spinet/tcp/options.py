@@ -6,7 +6,7 @@ peer's last (TS.Recent), which we echo.
 """
 from spinet.prim import add32, copy, diff32, ticks_diff
 from spinet.tcp import ranges
-from spinet.tcp.states import SACK, SCALED, SYN_SENT
+from spinet.tcp.states import ECN, SACK, SCALED, SYN_SENT
 
 MSS = 2
 WINDOW_SCALE = 3
@@ -50,6 +50,12 @@ def take_syn(c, buf, s, p):
         c.flags |= SCALED
         c.snd_shift = min(buf[i + 2], 14)       # RFC 7323, 2.3
         c.rcv_shift = tcp.rcv_shift()
+    if tcp.ecn:
+        from spinet.tcp import ecn
+
+        if ecn.agreed(buf[s + 13], buf[s + 13] & 16):
+            c.flags |= ECN
+            c.ecn = ecn.Ecn()
     if tcp.sack and find(buf, s + 20, p, SACK_PERMITTED):
         c.flags |= SACK
     # A peer that asks for less than 64 is up to no good.
@@ -178,7 +184,7 @@ def take_sack(c, buf, s, p):
         left = diff32(buf, i, head, 4)
         right = diff32(buf, i + 4, head, 4)
         if left < right <= 0:
-            c.board.dsack = True
+            c.board.dsack += right - left
         elif right <= left or right > c.snd_max or left < 0:
             c.tcp.count["sack_ignored"] += 1
         else:
