@@ -134,9 +134,9 @@ RETRANSMITTED = (
 # Rows: states, seconds in which they certainly remain, seconds after which they have ended (0:
 # never), how they end, where it is written.
 GIVEN_UP = (
-    ("SYN_SENT", 180, 190, "CLOSED", "3.8.3, MUST-23: at least 3 minutes"),
+    ("SYN_SENT", 180, 190, "CLOSED", "3.8.3, MUST-23: R2 of a SYN is 3 minutes"),
     ("SYN_RECEIVED", 60, 70, "LISTEN", "3.8.3: a half-open connection"),
-    ("FIN_WAIT_1 CLOSING LAST_ACK", 100, 400, "CLOSED", "3.8.3, MUST-20: R2 is at least 100 seconds"),
+    ("FIN_WAIT_1 CLOSING LAST_ACK", 100, 400, "CLOSED", "3.8.3, MUST-20: R2 is at least 100 s"),
     ("TIME_WAIT", 59, 61, "CLOSED", "3.10.8: TIME-WAIT timeout; figure 5"),
     ("CLOSED LISTEN ESTABLISHED FIN_WAIT_2 CLOSE_WAIT", 3600, 0, "", "as long as the user likes"),
 )

@@ -15,13 +15,8 @@
 from spinet.errors import (
     EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, os_error,
 )
-<<<<<<< HEAD
 from spinet.prim import BUFFER, MANY, add32, cksum, diff32, eq4, ticks_diff
-from spinet.tcp import options, output
-=======
-from spinet.prim import BUFFER, MANY, cksum, diff32, eq4, ticks_diff
 from spinet.tcp import options, output, reno
->>>>>>> main
 from spinet.tcp.conn import Conn
 from spinet.tcp.input import arrives
 from spinet.tcp.isn import Secret
