@@ -20,10 +20,11 @@ sum of numbers and of names given by `let`: `n+10`.
 
 Segments.  `<` is sent by the peer, `>` is expected of the stack.  Flags are letters of `SFRPUEW`
 and `.` for ACK, `-` for none; a PSH that is not mentioned may be there.  `FIRST:END(LENGTH)` and
-`ack` count from the initial sequence numbers; `win` and `urg` are the fields as they are sent, and
-`badsum` spoils the checksum.  In what is expected `*` stands for anything and `a..b` for a range,
-and what is not mentioned is not compared.  Data are made up from their place in the stream and
-compared wherever they come out, at the peer's end and at the socket's.
+`ack` count from the initial sequence numbers; `win` and `urg` are the fields as they are sent,
+`tos` is the one of IP, and `badsum` spoils the checksum.  In what is expected `*` stands for
+anything and `a..b` for a range, and what is not mentioned is not compared.  Data are made up from
+their place in the stream and compared wherever they come out, at the peer's end and at the
+socket's.
 
     < . 1:1001(1000) ack 1 win 1000 <nop,nop,TS val 7 ecr a>
     > . 1:1(0) ack 1001 win 0..4096 <TS val b ecr 7,sack 2001:3001>
@@ -224,7 +225,7 @@ class Script:
         ack = signed(read_word(s, 8) - flow.isn) if "." in flags else 0
         data = s[off:]
         flow.last = seq
-        got = Sent(flow, self.elapsed, flags, seq, ack, s[14] << 8 | s[15], data,
+        got = Sent(flow, self.elapsed, frame[15], flags, seq, ack, s[14] << 8 | s[15], data,
                    read_options(raw, flow.clock or 0, flow.isn))
         self.out.append(got)
         self.note(">", repr(got))
@@ -380,12 +381,13 @@ class Script:
                 flow.lport = lport
             pseudo = b"\x0a\0\0\2\x0a\0\0\1\0\6" + bytes((len(s) >> 8, len(s) & 255))
             k = checksum(pseudo + s) ^ ("badsum" in fields)
-            self.datagram(6, s[:16] + bytes((k >> 8, k & 255)) + s[18:])
+            tos = self.number(fields.get("tos", "0"))
+            self.datagram(6, s[:16] + bytes((k >> 8, k & 255)) + s[18:], tos)
         self.pass_time(0)
 
-    def datagram(self, proto, body):
+    def datagram(self, proto, body, tos=0):
         n = 20 + len(body)
-        h = bytes((0x45, 0, n >> 8, n & 255, 0, 0, 0x40, 0, 64, proto, 0, 0))
+        h = bytes((0x45, tos, n >> 8, n & 255, 0, 0, 0x40, 0, 64, proto, 0, 0))
         h += b"\x0a\0\0\2\x0a\0\0\1"
         k = checksum(h)
         self.end.waiting.append(self.end.mac + self.MAC + b"\x08\0" + h[:10]
@@ -463,7 +465,7 @@ class Script:
         if not self.matches(n, len(got.data)) or not self.matches(end, got.seq + len(got.data)):
             wrong.append("the length")
         for name in fields:
-            if not self.matches(fields[name], {"ack": got.ack, "win": got.win}[name]):
+            if not self.matches(fields[name], getattr(got, name)):
                 wrong.append(name)
         if options is not None and not self.same_options(options, got.options):
             wrong.append("the options")
@@ -525,7 +527,10 @@ class Script:
         verb = words[0]
         if verb == "set":
             assert self.stack is None, "`set` comes first"
-            self.settings.append((words[1], self.number(words[2])))
+            value = words[2]
+            if value[0] in "0123456789-" or value in self.names:
+                value = self.number(value)
+            self.settings.append((words[1], value))
             return
         if verb == "let":
             self.names[words[1]] = self.number(words[2])

@@ -42,9 +42,10 @@ class Flow:
 class Sent:
     """A segment of the stack's, numbers relative."""
 
-    def __init__(self, flow, at, flags, seq, ack, win, data, options):
+    def __init__(self, flow, at, tos, flags, seq, ack, win, data, options):
         self.flow = flow
         self.at = at
+        self.tos = tos
         self.flags = flags
         self.seq = seq
         self.ack = ack

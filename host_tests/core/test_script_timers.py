@@ -436,6 +436,23 @@ def test_tail_loss_probe_of_new_data():
         > ...
         +0.205 > . 10001:11001(1000) ack 1
         count tail_probe 1
+        +0.3 > . 1:1001(1000) ack 1
+        count tail_probe 1
+        count timeout 1
+    """, SACK_RTT_100)
+
+
+def test_no_tail_loss_probe_in_recovery():
+    """In fast recovery it is the RTO that comes next (RFC 8985, 7.2)."""
+    play("""
+        send 10000
+        > ...
+        +0.1 < . 1:1(0) ack 1 <sack 1001:4001>
+        > . 1:1001(1000) ack 1
+        > ...
+        +0.2~0.4 > . 1:1001(1000) ack 1
+        count tail_probe 0
+        count timeout 1
     """, SACK_RTT_100)
 
 
