@@ -5,7 +5,7 @@ PYTEST = $(PY) -m pytest
 
 export RUNTIME TAP PORT
 
-.PHONY: help run test test-core test-fast differential bench bench-loss size lint clean env
+.PHONY: help run test test-core test-fast sim differential bench bench-loss size lint clean env
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test-core: env ## only the core tests, on the three runtimes
 
 test-fast: env ## all tests but the slow ones
 	$(PYTEST) -m "not slow" $(ARGS)
+
+sim: env ## random networks in virtual time, all invariants checked (SEEDS=n, FIRST=seed)
+	@$(PY) tools/campaign.py --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) $(ARGS)
 
 differential: env ## random conversations with the kernel, both ways (root; ARGS="FIRST LAST")
 	@$(PY) host_tests/kernel/differential.py $(ARGS)

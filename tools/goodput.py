@@ -1,4 +1,4 @@
-"""How much of a lossy link TCP fills, in virtual time: a table of congestion controls and recoveries.
+"""How much of a lossy link TCP fills in virtual time: congestion controls and recoveries compared.
 
     goodput.py [--seeds N] [--seconds S] [--loss 0,0.1,1,3,5] [--window BYTES] [CONFIGURATION ...]
 

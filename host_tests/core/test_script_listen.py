@@ -66,7 +66,7 @@ def test_a_client_that_was_answered_gets_in_though_the_backlog_filled_up():
 
 def test_half_open_connections_are_bounded():
     """The oldest makes room once it has been silent for a second."""
-    text = "set half_open_max 3\ninclude listen\n"
+    text = "set cookies_max 0\nset half_open_max 3\ninclude listen\n"
     for port in (6001, 6002, 6003, 6004, 6005):
         text += "flow %d\n< S 0:0(0)\n> S. 0:0(0) ack 1\n" % port
     play(text + """

@@ -295,6 +295,7 @@ def test_simultaneous_open_with_a_syn_ack_from_the_peer():
     play("""
         include active_syn_received
         < S. 0:0(0) ack 1 <mss 1460>
+        > . 1:1(0) ack 1
         state ESTABLISHED
         connect = EISCONN
         send 10

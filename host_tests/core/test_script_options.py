@@ -207,6 +207,7 @@ def test_the_window_of_a_crossing_syn_ack_is_not_scaled_either():
         < S 0:0(0) win 500 <mss 1000,wscale 3>
         > S. 0:0(0) ack 1
         < S. 0:0(0) ack 1 win 500 <mss 1000,wscale 3>
+        > . 1:1(0) ack 1
         info snd_wnd 500
     """)
 

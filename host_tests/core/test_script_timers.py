@@ -328,7 +328,7 @@ def test_an_orphan_with_a_shut_window_ends():
         +0.1~61 > P. 1:2(1) ack 1
         < . 1:1(0) ack 1 win 0
         end
-        +* > R. 2:2(0) ack 1
+        +* > R. 1:1(0) ack 1
         state CLOSED
         table 0
     """)

@@ -33,6 +33,7 @@ from spinet.timers import Timer
 
 TIME_WAIT_MS = 60000    # 2 MSL, as most systems have it
 FIN_WAIT_2_MS = 60000   # how long an orphan waits for the peer's FIN
+ORPHAN_MS = 600000      # and how long for its data to be taken, however slowly the peer does it
 
 
 class Conn(Timer):
@@ -55,6 +56,13 @@ class Conn(Timer):
     dsack = dsack_at = 0    # what was received twice: bytes, and where, from RCV.NXT
     ttl = 64
     tos = 0
+    rcvbuf = sndbuf = 0     # sizes of its rings, 0: the stack's
+    maxseg = 0          # the most in a segment, 0: what fits
+    tuner = None        # sizes.Tuner, where rings grow by themselves
+    pmtu = None         # pmtu.Search, when the path takes less than the interface
+    user_timeout = 0    # how long data may be unacknowledged in ms, 0: until R2
+    stuck = 0           # since when the first byte in the send ring goes nowhere
+    challenges = 0      # how many, and when (limit.py)
 
     def __init__(self, tcp, path, lport, rport):
         Timer.__init__(self)
@@ -97,12 +105,27 @@ class Conn(Timer):
         """The peer's port."""
         return self.head[2] << 8 | self.head[3]
 
+    def prefer(self, rcvbuf, sndbuf, maxseg):
+        """Sizes of rings, and the most in a segment, other than the stack's; 0: the same."""
+        if rcvbuf:
+            self.rcvbuf = rcvbuf
+        if sndbuf:
+            self.sndbuf = sndbuf
+        if maxseg:
+            self.maxseg = maxseg
+
     def open_rings(self):
-        """Take the memory for data; sizes are the stack's `tcp.sndbuf` and `tcp.rcvbuf`."""
+        """Take the memory for data."""
         if not self.rbuf:
-            self.sbuf = bytearray(self.tcp.sndbuf)
-            self.rbuf = bytearray(self.tcp.rcvbuf)
+            tcp = self.tcp
+            self.sbuf = bytearray(self.sndbuf or tcp.sndbuf)
+            # What the SYN has promised holds.
+            self.rbuf = bytearray(max(self.rcvbuf or tcp.rcvbuf, self.rcv_adv))
             self.ooo = ranges.new(len(self.rbuf))
+            if tcp.autosize:
+                from spinet.tcp.sizes import Tuner
+
+                self.tuner = Tuner(tcp.timers.now)
             if self.flags & SACK:
                 if self.tcp.rack:
                     from spinet.tcp.rack import Board
@@ -141,7 +164,10 @@ class Conn(Timer):
             raise os_error(self.take_error() or EPIPE)
         n = end - start
         if n > room:
-            n = room
+            if self.tuner:
+                room = self.tuner.sends(self, n)
+            if n > room:
+                n = room
         sbuf = self.sbuf
         size = len(sbuf)
         i = self.s_head + self.s_len
@@ -193,6 +219,9 @@ class Conn(Timer):
         size = len(self.rbuf)
         self.r_head = i - size if i >= size else i
         self.r_len -= n
+        if self.tuner:
+            self.tuner.reads(self, n)
+            size = len(self.rbuf)
         # Silly window avoidance (RFC 9293, 3.8.6.2.2).
         if RECEIVES >> self.state & 1:
             grown = size - self.r_len - self.rcv_adv
@@ -217,12 +246,17 @@ class Conn(Timer):
         (RFC 2525, 2.17).
         """
         self.flags |= ORPHAN
-        if self.r_len and self.state != TIME_WAIT:
+        unread = self.r_len
+        self.r_len = 0
+        if self.state == TIME_WAIT or self.state == CLOSED:
+            self.release()
+        elif unread:
             self.abort()
-            return
-        self.shutdown()
-        if self.state == FIN_WAIT_2:
-            self.arm_idle(FIN_WAIT_2_MS)
+        else:
+            self.keep = None
+            self.shutdown()
+            if SYN_SENT < self.state < TIME_WAIT:
+                self.arm_idle(FIN_WAIT_2_MS if self.state == FIN_WAIT_2 else ORPHAN_MS)
 
     def abort(self, error=ECONNABORTED):
         """End the connection at once; a synchronized peer gets a reset."""
@@ -253,15 +287,9 @@ class Conn(Timer):
 
     def info(self):
         """What a console shows of the connection, as a dict; times in ms, sizes in bytes."""
-        return {
-            "state": NAMES[self.state], "mss": self.mss, "srtt": self.srtt >> 3,
-            "rttvar": self.rttvar >> 2, "rto": self.rto, "cwnd": self.cwnd,
-            "ssthresh": self.ssthresh, "timestamps": len(self.head) > 20,
-            "sack": bool(self.flags & SACK), "scaling": (self.snd_shift, self.rcv_shift),
-            "snd_wnd": self.snd_wnd, "rcv_wnd": self.rcv_adv,
-            "unacked": self.snd_max, "unsent": max(self.s_len - self.snd_nxt, 0),
-            "unread": self.r_len, "retries": self.retries,
-        }
+        from spinet.tcp.info import info
+
+        return info(self)
 
     # -- timers -------------------------------------------------------------
 
@@ -309,14 +337,20 @@ class Conn(Timer):
         if self.state == TIME_WAIT or (self.state == FIN_WAIT_2 and self.flags & ORPHAN):
             self.end(0)
             return
+        if self.flags & ORPHAN:
+            self.tcp.count["timed_out"] += 1
+            self.abort(ETIMEDOUT)
+            return
         keep = self.keep
-        if keep is None or self.state < ESTABLISHED:
+        if keep is None:
             return
         silent = ticks_diff(now, keep.heard)
-        if silent < keep.idle:
+        if self.state < ESTABLISHED:
+            self.arm_idle(keep.idle)
+        elif silent < keep.idle:
             keep.probes = 0
             self.arm_idle(keep.idle - silent)
-        elif keep.probes >= keep.count:
+        elif keep.probes and silent >= self.user_timeout > 0 or keep.probes >= keep.count:
             self.tcp.count["keepalive_dead"] += 1
             self.abort(self.soft_error or ETIMEDOUT)
         else:

@@ -10,7 +10,7 @@ from spinet.tcp import options, output, ranges, recovery, rto
 from spinet.tcp.output import ACK, FIN, RST, SYN
 from spinet.tcp.states import (
     AFTER_FIN, AFTER_FIN_ACKED, CLOSE_LATER, CLOSED, ESTABLISHED, ORPHAN, PERSIST, RECEIVES,
-    SACK, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
+    SACK, STALE, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
 )
 from spinet.tcp.conn import TIME_WAIT_MS
 
@@ -64,15 +64,21 @@ def _fresh(c, buf, s, ts, n):
     if buf[s + 13] & RST:
         return True
     if not ts:
+        if buf[s + 13] & SYN:
+            return True     # of a peer that has begun anew, to be challenged
         c.tcp.count["no_timestamp"] += 1    # RFC 7323, 3.2
         return False
     if diff32(buf, ts, c.head, 28) >= 0:
+        return True
+    if c.flags & STALE and -1 <= diff32(buf, s + 4, c.head, 8) <= 0:
+        c.flags &= ~STALE
+        copy(c.head, 28, buf, ts, 4)
         return True
     c.tcp.count["paws"] += 1
     if n:
         output.ack(c)
     else:
-        _challenge(c)
+        c.tcp.challenge(c)
     return False
 
 
@@ -88,12 +94,10 @@ def _acceptable(c, buf, s, seq, n):
             c.end(0 if c.state == TIME_WAIT else
                   ECONNREFUSED if c.state == SYN_RECEIVED and not c.listener else ECONNRESET)
         elif 0 < seq < wnd:
-            _challenge(c)
+            c.tcp.challenge(c)
         else:
             count["out_of_window"] += 1
         return False
-    if c.state == SYN_RECEIVED and seq == -1 and flags & _PLAIN == SYN | ACK and not n:
-        return True     # both ends opened at once: as good as an ACK (RFC 9293, 3.5, figure 7)
     n += (flags & FIN) + (flags >> 1 & 1)
     if n == 0:
         good = 0 <= seq < wnd or seq == 0
@@ -106,29 +110,25 @@ def _acceptable(c, buf, s, seq, n):
         if c.state == TIME_WAIT:
             c.arm_idle(TIME_WAIT_MS)
         if c.state == SYN_RECEIVED and flags & SYN and seq == -1:
-            output.send_syn(c)  # it was our SYN,ACK that was lost
-        elif n:
+            if not flags & ACK:
+                output.send_syn(c)  # it was our SYN,ACK that was lost
+            elif _established(c, buf, s):
+                output.ack(c)       # simultaneous open (RFC 9293, 3.5, figure 7)
+        elif n and not flags & SYN:
             if c.flags & SACK and -0x10000000 < seq < 0:
                 c.dsack_at = seq
                 c.dsack = n
             output.ack(c)   # the peer may have missed our acknowledgement of this very data
         else:
-            _challenge(c)   # a dead or confused peer: answer, but do not make a storm of it
+            c.tcp.challenge(c)   # a dead or confused peer: answer, but do not make a storm of it
         return False
     if flags & SYN:
-        _challenge(c)       # RFC 5961, 4.2
+        c.tcp.challenge(c)       # RFC 5961, 4.2
         return False
     if not flags & ACK:
         count["no_ack"] += 1
         return False
     return True
-
-
-def _challenge(c):
-    """A challenge ACK, within the stack's rate limit (RFC 5961, 7)."""
-    if c.tcp.may_answer():
-        c.tcp.count["challenge_ack"] += 1
-        output.ack(c)
 
 
 def _answer_to_syn(c, buf, s, p, end):
@@ -180,13 +180,17 @@ def _established(c, buf, s):
         c.tcp.refuse(c, buf, s, s + 20)
         return False
     wnd = buf[s + 14] << 8 | buf[s + 15]
-    c.snd_wnd = c.max_wnd = wnd if buf[s + 13] & SYN else wnd << c.snd_shift
+    if not buf[s + 13] & SYN:
+        wnd <<= c.snd_shift     # RFC 7323, 2.2
+    c.snd_wnd = c.max_wnd = wnd
     if not _synchronized(c):
         return False
     if c.listener and not c.listener.established(c):
         c.abort()
         return False
-    if c.flags & CLOSE_LATER:
+    if c.flags & ORPHAN:
+        c.close()
+    elif c.flags & CLOSE_LATER:
         c.shutdown()
     return True
 
@@ -202,6 +206,7 @@ def _synchronized(c):
     except MemoryError:
         tcp.count["no_memory"] += 1
         c.abort(ENOBUFS)
+        tcp.relieve()
         return False
     add32(c.head, 4, c.head, 4, 1)
     c.snd_nxt = c.snd_max = 0
@@ -222,7 +227,7 @@ def _acknowledged(c, buf, s, p, seq, n, ts):
     wnd = (buf[s + 14] << 8 | buf[s + 15]) << c.snd_shift
     if ack > 0:
         if ack > c.snd_max:
-            _challenge(c)   # it acknowledges what was never sent
+            c.tcp.challenge(c)   # it acknowledges what was never sent
             return False
         if ts:
             _measure(c, buf, ts)
@@ -231,7 +236,7 @@ def _acknowledged(c, buf, s, p, seq, n, ts):
             return False
     elif ack < 0:
         if -ack > c.max_wnd:
-            _challenge(c)   # RFC 5961, 5.2
+            c.tcp.challenge(c)   # RFC 5961, 5.2
             return False
         return True
     elif c.snd_max and not c.flags & PERSIST:
@@ -247,6 +252,11 @@ def _acknowledged(c, buf, s, p, seq, n, ts):
         c.snd_wnd = wnd
         if wnd > c.max_wnd:
             c.max_wnd = wnd
+        if not wnd and c.snd_max and c.s_len and not c.flags & PERSIST:
+            # It was shrunk to nothing: what is in flight is sent again by probes, and no
+            # reason to give up while they are answered (RFC 9293, 3.8.6, SHLD-17).
+            c.snd_nxt = 0
+            output.persist(c)
     if c.flags & PERSIST:
         if not c.flags & ORPHAN:
             c.retries = 0   # an answer to a probe; but a user who has gone waits only so long

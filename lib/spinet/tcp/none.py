@@ -1,4 +1,4 @@
-"""No congestion control, for a link that nobody shares: `stack.tcp.congestion = "none"` (see reno.py).
+"""No congestion control, for a link that nobody shares: `tcp.congestion = "none"` (see reno.py).
 
 The peer's window alone limits what is in flight.  Where there are others on
 the way this takes their share, and may bring down the network (RFC 2914).

@@ -49,7 +49,7 @@ def take_syn(c, buf, s, p):
     if i and tcp.window_scaling:
         c.flags |= SCALED
         c.snd_shift = min(buf[i + 2], 14)       # RFC 7323, 2.3
-        c.rcv_shift = tcp.rcv_shift()
+        c.rcv_shift = tcp.rcv_shift(c)
     if tcp.ecn:
         from spinet.tcp import ecn
 
@@ -58,9 +58,19 @@ def take_syn(c, buf, s, p):
             c.ecn = ecn.Ecn()
     if tcp.sack and find(buf, s + 20, p, SACK_PERMITTED):
         c.flags |= SACK
+    bound(c, mss)
+
+
+def bound(c, mss):
+    """The peer takes segments of `mss` bytes: what we shall send, options included (RFC 6691)."""
     # A peer that asks for less than 64 is up to no good.
-    mss = max(min(mss, c.path.mtu - 40), 64)
-    c.mss = mss - len(c.head) + 20
+    c.mss = max(min(mss, limit(c)), 64) - len(c.head) + 20
+
+
+def limit(c):
+    """The most that goes into a segment of `c`, options included, by our own will."""
+    mss = c.path.mtu - 40
+    return c.maxseg if 0 < c.maxseg < mss else mss
 
 
 def put_syn(c, tx, t):
@@ -70,7 +80,7 @@ def put_syn(c, tx, t):
     """
     tcp = c.tcp
     first = c.state == SYN_SENT
-    mss = c.path.mtu - 40
+    mss = limit(c)
     tx[t] = MSS
     tx[t + 1] = 4
     tx[t + 2] = mss >> 8
@@ -91,7 +101,7 @@ def put_syn(c, tx, t):
         i += 4
     if tcp.window_scaling if first else c.flags & SCALED:
         copy(tx, i, b"\1\3\3", 0, 3)
-        tx[i + 3] = tcp.rcv_shift()
+        tx[i + 3] = tcp.rcv_shift(c)
         i += 4
     return i - t
 

@@ -7,7 +7,7 @@ everything else here is one of the two with a reason.
 from spinet.prim import add32, cksum, copy, ticks_diff
 from spinet.tcp import options, ranges, rto
 from spinet.tcp.states import (
-    BLOCKED, CARRIES, ECN, NODELAY, OWES_FIN, PERSIST, RACK, SACK, SYN_RECEIVED,
+    BLOCKED, CARRIES, ECN, NODELAY, OWES_FIN, PERSIST, QUICKACK, RACK, SACK, SYN_RECEIVED,
 )
 
 FIN = 1
@@ -60,8 +60,15 @@ def push(c):
         _sent(c, off + n + (flags & FIN))
     if not c.snd_max and c.t_rexmt is None:
         # Held back with nothing in flight: nothing but a probe will get an answer.
-        c.flags |= PERSIST
-        c.t_rexmt = c.arm(c.rto)
+        persist(c)
+
+
+def persist(c):
+    """Start the timer of zero-window probes."""
+    c.flags |= PERSIST
+    c.t_rexmt = c.arm(c.rto)
+    if c.user_timeout:
+        c.stuck = c.tcp.timers.now
 
 
 def push_one(c):
@@ -147,7 +154,8 @@ def transmit(c, off, n, flags):
     if path.send(n):
         if c.ack_owed:
             c.ack_owed = 0
-            c.t_ack = None
+            if not c.flags & BLOCKED:
+                c.t_ack = None
         return True
     c.flags |= BLOCKED
     c.t_ack = c.arm(1)
@@ -174,13 +182,16 @@ def _window(c):
 
 def ack(c):
     """Send an acknowledgement with no data."""
-    if not transmit(c, c.snd_max, 0, ACK):
+    if not transmit(c, _end(c), 0, ACK):
         c.ack_owed = 2
 
 
 def delay_ack(c):
     """An acknowledgement is owed, but may wait for data or a second segment (RFC 9293, 3.8.6.3)."""
-    c.t_ack = c.arm(DELAYED_ACK_MS)
+    if c.flags & QUICKACK:
+        ack(c)
+    else:
+        c.t_ack = c.arm(DELAYED_ACK_MS)
 
 
 def again(c, off, n):
@@ -244,7 +255,15 @@ def keepalive(c):
 def reset(c):
     """Tell the peer that the connection is gone."""
     c.tcp.count["reset_sent"] += 1
-    transmit(c, c.snd_max, 0, RST | ACK)
+    transmit(c, _end(c), 0, RST | ACK)
+
+
+def _end(c):
+    """Where a segment without data stands: after all that was sent, but not behind a probe that
+    was sent beyond the window, where a peer whose window is shut would not accept it."""
+    if c.snd_max <= c.snd_wnd or c.state == SYN_RECEIVED:
+        return c.snd_max
+    return c.snd_wnd
 
 
 def send_syn(c):
@@ -268,7 +287,7 @@ def send_syn(c):
     elif flags == SYN and c.tcp.ecn and not c.retries:
         flags |= 0xC0       # ECE and CWR propose; not again, some drop that (RFC 3168, 6.1.1.1)
     tx[t + 13] = flags
-    edge = c.tcp.rcvbuf
+    edge = c.rcvbuf or c.tcp.rcvbuf
     c.rcv_adv = edge = edge if edge < 65535 else 65535
     tx[t + 14] = edge >> 8
     tx[t + 15] = edge & 255

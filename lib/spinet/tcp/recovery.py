@@ -11,7 +11,7 @@ congestion control to say (`reno.py`), which data is lost for the scoreboard:
 `Board` here goes by what was reported above it, the one in `rack.py` by time.
 """
 from spinet.errors import ETIMEDOUT
-from spinet.prim import ticks_diff
+from spinet.prim import ticks_add, ticks_diff
 from spinet.tcp import options, output, ranges, rto
 from spinet.tcp.states import (
     DOUBT, ECN, PERSIST, PROBE, RACK, SYN_RECEIVED, SYN_SENT, TRIED,
@@ -95,7 +95,7 @@ class Board:
         return c.dupacks >= 3 or self._lost_below(c)
 
     def _lost_below(self, c):
-        """Where the lost holes end: so much is here of what was sent after them (RFC 6675, IsLost)."""
+        """Where the lost holes end: so much is here from behind them (RFC 6675, IsLost)."""
         if self.lost:
             return c.snd_max
         sacked = self.sacked
@@ -268,13 +268,13 @@ def timeout(c):
     if c.retries == 2 and state != SYN_RECEIVED:
         c.path.ip.advise(c.path)    # R1 (RFC 9293, 3.8.3): perhaps another gateway
     if state == SYN_SENT or state == SYN_RECEIVED:
-        if c.retries >= (SYN_RETRIES if state == SYN_SENT else SYN_ACK_RETRIES):
+        if _is_enough(c, SYN_RETRIES if state == SYN_SENT else SYN_ACK_RETRIES):
             c.end(c.soft_error or ETIMEDOUT)
             return
         c.tcp.count["retransmit"] += 1
         c.rtt_end = 0
         output.send_syn(c)
-    elif c.retries >= RETRIES:
+    elif _is_enough(c, RETRIES):
         c.tcp.count["timed_out"] += 1
         c.abort(c.soft_error or ETIMEDOUT)
         return
@@ -299,12 +299,27 @@ def timeout(c):
         c.cc.timeout(c)
         c.recover = c.snd_max
         c.dupacks = 0
+        if c.retries > 1 or c.pmtu:
+            c.tcp.shrink(c)
         c.snd_nxt = output.retransmit(c)
     else:
         return
     c.retries += 1
     rto.back_off(c)
-    c.t_rexmt = c.arm(c.rto)
+    delay = c.rto
+    if c.user_timeout:
+        delay = min(delay, c.user_timeout - ticks_diff(c.tcp.timers.now, c.stuck))
+    c.t_rexmt = c.arm(delay)
+
+
+def _is_enough(c, retries):
+    """Whether it is time to give up: after so many retries, or the user's own time-out."""
+    if not c.user_timeout:
+        return c.retries >= retries
+    now = c.tcp.timers.now
+    if not c.retries and not c.flags & PERSIST:
+        c.stuck = ticks_add(now, -c.rto)
+    return ticks_diff(now, c.stuck) >= c.user_timeout
 
 
 def _probe(c):
@@ -326,6 +341,7 @@ def _probe(c):
     if board.again:
         n = min(c.snd_max, c.mss)
         output.again(c, c.snd_max - n, n)
+    c.flags &= ~PROBE       # the next time it is the retransmission timeout
     board.probe = c.snd_max
     c.flags &= ~PROBE       # new data may have begun it again: the timeout is next
     c.t_rexmt = c.arm(c.rto)
