@@ -36,9 +36,11 @@ def perform(script, name, s, verb, args):
         s.shutdown({"RD": 0, "WR": 1, "RDWR": 2}[args[0]])
     elif verb == "close":
         s.close()
-    elif verb == "abort":
-        s.setsockopt(sockbase.SOL_SOCKET, sockbase.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        s.close()
+    elif verb == "linger" or verb == "abort":
+        seconds = script.number(args[0]) if args else 0
+        s.setsockopt(sockbase.SOL_SOCKET, sockbase.SO_LINGER, bytes((1, 0, 0, 0, seconds, 0, 0, 0)))
+        if verb == "abort":
+            s.close()
     elif verb == "timeout":
         s.settimeout(float(args[0]))
     elif verb == "setsockopt":
