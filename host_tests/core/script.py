@@ -1,4 +1,4 @@
-"""Scripts that read like packet dumps, played in virtual time to one stack.
+"""Scripts that read like packet dumps, played in virtual time to one stack (docs/tcp-scripts.md).
 
     play('''
         socket L
@@ -40,11 +40,11 @@ and so does the end of the script.
 
 Sockets.  `socket NAME`, then `NAME.bind PORT`, `NAME.listen N`, `NAME.accept NEW`, `NAME.connect`,
 `NAME.send N`, `NAME.recv N`, `NAME.peek N`, `NAME.shutdown WR`, `NAME.close`, `NAME.abort`,
-`NAME.timeout SECONDS`, `NAME.linger SECONDS`, `NAME.setsockopt OPTION N`, `NAME.getsockopt OPTION`, `NAME.ready`; the NAME
-`s` can be left out.  `= RESULT` follows: a number, `OK`, `EOF`, an errno's name, flags of `ready`;
-without it all that was asked for.  A call followed by `...` blocks: the lines behind it happen
-while it does, up to a line `returned`, where it must have returned; at that line's time, if it has
-one.
+`NAME.linger SECONDS`, `NAME.timeout SECONDS`, `NAME.setsockopt OPTION N`,
+`NAME.getsockopt OPTION`, `NAME.ready`; the NAME `s` can be left out.  `= RESULT` follows: a number,
+`OK`, `EOF`, an errno's name, flags of `ready`; without it all that was asked for.  A call followed
+by `...` blocks: the lines behind it happen while it does, up to a line `returned`, where it must
+have returned; at that line's time, if it has one.
 
 Others:
     run T, skip T       T seconds pass in which nothing is sent; in which anything may be
