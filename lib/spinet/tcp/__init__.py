@@ -80,6 +80,7 @@ class Tcp:
         self._days = Days(self)
         self._pressure = None
         self._path = None           # the last that was made
+        self._before = None     # the header of one in TIME-WAIT that makes way for a new one
         self.count = {
             "rx": 0, "connect": 0, "established": 0, "retransmit": 0,
             "timeout": 0, "fast_retransmit": 0, "probe": 0, "keepalive": 0, "reset_sent": 0,
@@ -149,6 +150,7 @@ class Tcp:
                 return
             c = c.next
         self._unmatched(ip, buf, h, s, p, end)
+        self._before = None
 
     def _reopens(self, c, buf, s, p):
         """A newer SYN ends TIME-WAIT: by its timestamp (RFC 6191) or sequence number (MAY-2)."""
@@ -161,6 +163,7 @@ class Tcp:
             newer = stamp > 0 or stamp == 0 and newer
         if not newer:
             return False
+        self._before = c.head
         c.end(0)
         return True
 
@@ -181,6 +184,10 @@ class Tcp:
                     self.count["no_memory"] += 1
                 return
             self.count["no_listener"] += 1
+        elif not flags & ACK and self.listener(
+                buf, h + 16, buf[s + 2] << 8 | buf[s + 3]) is not None:
+            self.count["no_ack"] += 1   # RFC 9293, 3.10.7.2, fourth
+            return
         else:
             cookies = self.cookies
             if cookies and flags & ACK and cookies.returned(buf, h, s, p, end):
@@ -324,6 +331,12 @@ class Tcp:
         """Give `c` its initial sequence number."""
         path = c.path
         self.secret.isn(c.head, 4, self._days.ms(), path.src, c.lport, path.dst, c.rport)
+        before = self._before
+        if before is not None:
+            # Beyond what the connection used that this one replaces (RFC 9293, 3.6.1).
+            if diff32(c.head, 4, before, 4) <= 0:
+                add32(c.head, 4, before, 4, 64000)
+            self._before = None
 
     def draw_clock(self, c):
         """Give `c` timestamps, from an offset of its own (RFC 7323, 5.4).
@@ -404,6 +417,7 @@ class Tcp:
             if old is not None:
                 if old.state != TIME_WAIT:
                     raise os_error(EADDRINUSE)
+                self._before = old.head
                 old.end(0)
         c = Conn(self, path, lport, rport)
         if ttl != 64:
