@@ -1,0 +1,2 @@
+class ENC28J60:
+    pass
