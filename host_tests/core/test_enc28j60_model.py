@@ -223,7 +223,7 @@ def test_12_the_fence():
     t.sleep_ms(2)
     assert h.take(at)[2][0:1514] == frame(1514, seed=9), "it goes on, across the end of the ring"
     h = Host(t).setup().link()
-    for k in range(90):
+    for _ in range(90):
         h.wire.put(frame(60))
     t.sleep_ms(10)
     assert h.get(r.EPKTCNT) == 73, "5119 bytes of 70 each"
@@ -776,16 +776,16 @@ def test_33_duplex():
     assert h.chip.violations == ["duplex-on"]
     lost = 0
     h = Host(strict=False).setup(full=True)
-    for k in range(40):
+    for _ in range(40):
         h.send(frame(60))
     assert 10 < len(h.wire.sent) < 40, "the other end is at half duplex"
     h = Host(strict=False, partner_full=True).setup()
-    for k in range(40):
+    for _ in range(40):
         h.send(frame(60))
         lost += h.get(r.EIR) >> 1 & 1
     assert lost and len(h.wire.sent) < 40, "late collisions"
     h = Host(partner_full=True).setup(full=True)
-    for k in range(40):
+    for _ in range(40):
         h.send(frame(60))
     assert len(h.wire.sent) == 40 and h.get(r.EFLOCON) == 4
 
@@ -912,12 +912,12 @@ def test_erratum_1_slow_clock():
 def test_erratum_8_the_wrong_resistor():
     h = Host().setup()
     h.chip.rbias = 2700
-    for k in range(40):
+    for _ in range(40):
         h.send(frame(60))
     assert 10 < len(h.wire.sent) < 40
     h = Host(rev="B1").setup()
     h.chip.rbias = 2700
-    for k in range(40):
+    for _ in range(40):
         h.send(frame(60))
     assert len(h.wire.sent) == 40
 
