@@ -5,7 +5,7 @@ PYTEST = $(PY) -m pytest
 
 export RUNTIME TAP PORT
 
-.PHONY: help run test test-core test-fast bench size lint clean env
+.PHONY: help run test test-core test-fast bench size faults chips lint clean env
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,13 @@ bench: env ## rates and throughput against the kernel (root); a table and build/
 
 size: env ## bytes of each module, RAM on a 32-bit MicroPython; a table and build/size.json
 	@$(PY) tools/size.py
+
+faults: env ## hours of faults on a modelled chip (CHIP=w5500, SEEDS=100, MINUTES=120, FIRST=0, LOG=1)
+	@$(PY) tools/faults.py --chip $(or $(CHIP),w5500) --seeds $(or $(SEEDS),100) \
+		--minutes $(or $(MINUTES),120) --first $(or $(FIRST),0) $(if $(LOG),--log)
+
+chips: env ## bytes, chip selects and throughput of the drivers at each SPI clock (CHIP=name for one)
+	@$(PY) tools/chip_table.py $(CHIP)
 
 lint: env ## ruff
 	@$(PY) -m ruff check .
