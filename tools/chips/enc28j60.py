@@ -158,6 +158,8 @@ class ENC28J60Model(Slave):
             self.deaf = 0
         # Erratum 2: the PHY's clock stops for a while.
         self.dead.start(1 if self.errata[2] else 0, 0 if self.errata[2] else 50000)
+        if self.time is None:
+            self.service()
 
     def reset(self, level):
         """RESET goes to `level`."""
@@ -172,6 +174,15 @@ class ENC28J60Model(Slave):
                 self.violate("reset-pulse", "RESET low for less than 400 ns")
                 return
             self._system_reset(True)
+
+    def doze(self):
+        """Somebody, or a spike, puts the chip to sleep in the middle of it all."""
+        self.regs[ECON1] &= ~(_RXEN | _TXRTS) & 255
+        self.regs[ECON2] |= _PWRSV
+        self._status &= ~_CLKRDY
+        self.rx.abort()
+        self.tx.reset()
+        self.phy.linked = False
 
     def awake(self):
         """Do MAC, MII and PHY work?"""

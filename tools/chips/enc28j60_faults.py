@@ -65,9 +65,7 @@ def _no_shift(rig):
 
 
 def _doze(rig, rand):
-    """Somebody, or a spike, puts the chip to sleep."""
-    rig.chip.regs[0x1E] |= 0x20
-    rig.chip.regs[0x1F] &= ~0x0C
+    rig.chip.doze()
 
 
 def _weak(rig, rand):

@@ -120,6 +120,7 @@ class Transmitter:
         """TXRTS is cleared by the host."""
         if self.sending:
             self.sending = self.stalled = False
+            self.collisions = 0         # of that attempt
             self.chip.flag(0x08)
 
     def hold_reset(self):

@@ -176,8 +176,11 @@ class Writes:
             self._status &= ~_CLKRDY
             self.phy.linked = False
         elif old & ~new & _PWRSV:
+            self._status &= ~_CLKRDY
             self.oscillator.start(0, 300000)
             self.phy.detect()
+            if self.time is None:
+                self.service()
         regs[ECON2] = new
 
     def _write_other(self, i, v):
