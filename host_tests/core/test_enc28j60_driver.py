@@ -170,13 +170,13 @@ def test_flood():
         b.counted(rx=len(b.got), rx_full=b.port.count["rx_full"], resync=1)
 
 
-def idle(b, ms):
+def idle(b, ms, step=500):
     """The program looks now and then."""
     while ms > 0:
-        b.time.pass_ns(200000000)
+        b.time.pass_ns(step * 1000000)
         b.time.advance(0)
         b.poll()
-        ms -= 200
+        ms -= step
 
 
 def subsequence(some, all_of_them):

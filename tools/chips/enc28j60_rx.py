@@ -22,6 +22,7 @@ from spinet.prim import copy, eq6, ticks_diff
 _BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 _PAUSE = b"\x01\x80\xc2\x00\x00\x01"
 _UCEN, _ANDOR, _CRCEN, _PMEN, _MPEN, _HTEN, _MCEN, _BCEN = 128, 64, 32, 16, 8, 4, 2, 1
+_WRONG = (0x1234, 0xFFFF, 0x0001, 0x0040)
 _BURST = 4          # frames fetched at once without virtual time
 
 
@@ -260,7 +261,9 @@ class Receiver:
         shown = following
         if chip.bad_next:
             chip.bad_next -= 1
-            shown = (0x1234, 0xFFFF, 0x0001, following ^ 0x40)[chip.dice.below(4)]
+            shown = _WRONG[chip.dice.below(4)] ^ (following if chip.bad_next & 1 else 0)
+            if shown == following:
+                shown ^= 0x40
             chip.count["bad_next"] += 1
         head = chip.head
         count = n + 4

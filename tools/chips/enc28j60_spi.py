@@ -7,6 +7,9 @@ from spinet.prim import copy
 RCR, RBM, WBM, _ILLEGAL, SRC = 0, 1, 3, 6, 7
 _JUNK = 0xA5        # on MISO where nothing is said
 _AUTOINC, _PWRSV = 0x80, 0x20
+# Made once: a tuple of names is built anew each time it is looked at.
+_CONTROL = (RCR, WCR, BFS, BFC)
+_DUMMY = (r.MAC, r.MII)
 
 
 class Slave(Writes):
@@ -24,12 +27,12 @@ class Slave(Writes):
         if self.absent or self.impostor or op < 0:
             return
         pos = self._pos
-        if op in (RCR, WCR, BFS, BFC):
+        if op in _CONTROL:
             if not pos:
                 self.violate("short-instruction", "CS rises before the data byte")
-            elif op == RCR and KIND[self._where()] in (r.MAC, r.MII) and pos == 1:
+            elif op == RCR and KIND[self._where()] in _DUMMY and pos == 1:
                 self.violate("dummy-byte", "MAC and MII registers come in byte 2")          # (1)
-            elif self.hold_ns and KIND[self._where()] in (r.MAC, r.MII) and not self._hold.due():
+            elif self.hold_ns and KIND[self._where()] in _DUMMY and not self._hold.due():
                 self.violate("cs-hold", "CS rises too early after a MAC or MII access")
 
     def transfer(self, out, into, n, fill, baudrate):
