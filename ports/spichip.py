@@ -5,9 +5,10 @@ from spinet.prim import ticks_add, ticks_diff, ticks_ms
 
 _RETRY_MS = 1000        # between attempts to bring up a chip that does not answer
 _GIVE_UP_MS = 600       # a chip that does not answer this long after a reset is not there
+_AGAIN_MS = 25          # between looks at one that starts
 _START_MS = 20          # from reset to first access
 _PULSE_MS = 2           # of reset
-_QUIET_MS = 30000       # nothing received for so long is suspicious ...
+_QUIET_MS = 15000       # nothing received for so long is suspicious ...
 _QUIET_MOST_MS = 3600000    # ... and after each attempt to help, twice as long, up to this
 
 # What `_state` says.
@@ -162,7 +163,7 @@ class SpiPort:
             self._state = UP
             self._check(now)
         elif ticks_diff(now, self._give_up_at) < 0:
-            self._at = ticks_add(now, 10)
+            self._at = ticks_add(now, _AGAIN_MS)
         else:
             self.count["absent"] += 1
             self._state = _LOST
@@ -175,25 +176,24 @@ class SpiPort:
         driver opens the receiver anew (1), sets up the chip (2), resets it by command (3), and by
         its pin (4), which costs the link: only if something was sent that nobody answered.
         """
+        step = 0
         heard = self.count["rx"]
-        if heard != self._heard or not self._linked:
+        if heard != self._heard:
             self._heard = heard
             self._told = self.count["tx"]
             self._quiet_ms = _QUIET_MS
             self._quiet_step = 0
-        elif ticks_diff(now, self._quiet_at) < 0:
-            return 0
-        else:
+        elif self._linked:
+            if ticks_diff(now, self._quiet_at) < 0:
+                return 0
             step = self._quiet_step % 4 + 1
             if step == 4 and self.count["tx"] == self._told:
                 step = 1
             self._quiet_step = step
             self._quiet_ms = min(2 * self._quiet_ms, _QUIET_MOST_MS)
             self.count["rx_silent"] += 1
-            self._quiet_at = ticks_add(now, self._quiet_ms)
-            return step
         self._quiet_at = ticks_add(now, self._quiet_ms)
-        return 0
+        return step
 
     def _on_edge(self, pin):
         self._edge = True       # nothing else: no SPI in what may be a hard interrupt

@@ -514,10 +514,13 @@ class W5500(SpiPort):
         else:
             self._strikes = strikes = self._strikes + 1
             self._rx_then = self.count["rx"] if why == "rx_bad_length" else -1
-        if why != "registers_lost" and strikes <= 2 and self._reopen():
-            return
-        if strikes <= 4 and self._set_up():
-            return
+        if strikes <= 4:
+            self._read_common()
+            if self._regs[0x39] == 4:       # else nobody is there who could be helped
+                if why != "registers_lost" and strikes <= 2 and self._reopen():
+                    return
+                if self._set_up():
+                    return
         self._begin_reset(self._clock())
 
     def _write(self, data):

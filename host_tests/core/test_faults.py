@@ -4,16 +4,15 @@ from fault_campaign import Campaign, campaign
 from kit import raises
 from spinet import prim
 
-PORTABLE = prim.IMPLEMENTATION == "portable"
-SEEDS = 1 if PORTABLE else 4
-MINUTES = 8 if PORTABLE else 20
+# `make faults` is the long one.
+SEEDS, MINUTES = {"portable": (1, 3), "viper": (1, 8), "cpython": (3, 20)}[prim.IMPLEMENTATION]
 
 
 def test_campaigns():
     for name in sorted(CHIPS):
         for seed in range(SEEDS):
             result = campaign(name, seed, MINUTES)
-            assert result["bytes"] > 100000 and len(result["met"]) > 3, (name, seed, result)
+            assert result["bytes"] > 50000 and len(result["met"]) > 5, (name, seed, result)
 
 
 def test_faults_say_what_shows():
