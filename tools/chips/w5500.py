@@ -9,7 +9,7 @@ With a `Time` everything takes the time it takes: command acceptance, frames at 
 lock, auto-negotiation.  With `time=None` all of it is done at once and frames are fetched from
 the wire only when the host looks for them, a few at a time.
 """
-from chips.bus import Deadline
+from chips.bus import Deadline, Violation
 from chips.w5500_builtin import answer, wanted
 from chips.w5500_socket import Socket
 from spinet.prim import copy
@@ -18,14 +18,6 @@ MEMORY = 16384      # bytes of packet memory, each way
 _BURST = 8          # frames fetched at once without virtual time
 _DEFAULTS = ((0x19, 0x07), (0x1A, 0xD0), (0x1B, 0x08), (0x1C, 0x28), (0x26, 0xFF), (0x27, 0xFF),
              (0x2E, 0xB8), (0x39, 0x04))
-
-
-class Violation(Exception):
-    """The host broke a rule of the chip; `rule` names it."""
-
-    def __init__(self, rule, text):
-        super().__init__("%s: %s" % (rule, text))
-        self.rule = rule
 
 
 class W5500Model:
