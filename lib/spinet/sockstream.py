@@ -19,12 +19,13 @@ class StreamSocket(Socket):
     type = SOCK_STREAM
     proto = IPPROTO_TCP
 
+    listener = None
+    _local = (None, 0)
+    _options = None     # what setsockopt said
+
     def __init__(self, stack, conn=None):
         Socket.__init__(self, stack)
         self.conn = conn
-        self.listener = None
-        self._local = (None, 0)
-        self._options = None        # what setsockopt said before there was a connection
 
     # -- opening ------------------------------------------------------------
 

@@ -16,7 +16,7 @@ believed only for two ticks after that.
 from spinet.prim import add32, copy
 from spinet.tcp import limit, options, output
 from spinet.tcp.input import arrives
-from spinet.tcp.output import ACK, RST, SYN
+from spinet.tcp.output import ACK, FIN, RST, SYN
 from spinet.tcp.states import SACK, SCALED, SYN_RECEIVED
 
 MSS = (64, 216, 536, 1024, 1300, 1400, 1440, 1460)
@@ -70,10 +70,10 @@ class Cookies:
         tcp.count["cookie_sent"] += 1
         output.send_syn(c)
 
-    def returned(self, ip, buf, h, s, p, end):
+    def returned(self, buf, h, s, p, end):
         """An acknowledgement for no connection: if it brings a cookie back it opens one.
 
-        False if it does not.
+        False if it cannot have to do with a cookie.
         """
         tcp = self.tcp
         now = self._tick()
@@ -85,13 +85,18 @@ class Cookies:
         cookie = bytearray(8)
         add32(cookie, 0, buf, s + 8, -1)
         age = now - (cookie[0] >> 3) & 31
-        path = tcp.back(ip, buf, h)
+        path = tcp.back(buf, h)
         if listener is None or path is None or age > 1:
             return False
         add32(cookie, 4, buf, s + 4, -1)
         mss = cookie[0] & 7
         if cookie[:4] != self._make(path, lport, rport, bytes(cookie[4:]), now - age & 0xFFFF, mss):
-            return False
+            if end == p and not buf[s + 13] & FIN:
+                return False
+            # It may be a later segment of a peer whose first was lost, or found no room: a reset
+            # would end what its retransmission can still open.
+            tcp.count["no_socket"] += 1
+            return True
         if not listener.has_room():
             tcp.count["backlog_full"] += 1
         elif tcp.room():

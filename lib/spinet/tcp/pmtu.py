@@ -27,6 +27,7 @@ class Search(Timer):
     def __init__(self, c):
         Timer.__init__(self)
         self._c = c
+        use_own_path(c, True)
         self._mss = c.mss       # what the ends agreed on
         self.good = c.path.mtu  # what was tried before the last step upward
         self.wait = 0
@@ -78,7 +79,7 @@ def too_big(c, mtu, sent):
     search = _search(c)
     if mtu < FLOOR:
         mtu = FLOOR
-        may_fragment(c)
+        use_own_path(c, False)
     before = c.mss
     search.lower(mtu, RAISE_MS)
     if c.mss < before and CARRIES >> c.state & 1:
@@ -87,17 +88,18 @@ def too_big(c, mtu, sent):
         output.push(c)
 
 
-def may_fragment(c):
-    """Routers may fragment what `c` sends."""
-    tcp = c.tcp
+def use_own_path(c, df):
+    """Give `c` a path that it shares with nobody, on which routers may fragment if not `df`."""
     old = c.path
-    path = tcp.stack.path(old.dst, old.head[9], old.src, c.ttl, c.tos)
+    path = c.tcp.stack.path(old.dst, old.head[9], old.src, c.ttl, c.tos, df)
     if path is not None:
         c.path = path
 
 
 def black_hole(c):
-    """The retransmission timer of a connection with full segments in flight expires again."""
+    """The retransmission timer of a connection expires, again, or with a search under way."""
+    if c.snd_max < c.mss:
+        return
     search = c.pmtu
     if search is not None and search.good < c.path.mtu:
         # The last step upward was one too many.
