@@ -125,7 +125,7 @@ def run(name, seed, loss, seconds=10, window=65535, **link):
     began = link.now
     end = began + seconds * 1000000
     while link.now < end:
-        while client.conn.writable() > 4096:
+        while client.conn.writable() > window >> 3:
             client.write(chunk)
         while accepted.conn.readable() > 0:
             got += accepted.recv_into(buf)

@@ -7,7 +7,7 @@ from test_tcp_options import MSS, blocks, sacking, stamp, established
 
 from spinet.socket import IPPROTO_TCP, TCP_CONGESTION
 from spinet.tcp import cubic, none, reno
-from spinet.tcp.recovery import Board
+from spinet.tcp.sack import Board
 
 
 def filled(n=60000, mss=1000, **more):

@@ -16,6 +16,10 @@
 
 and, imported when they are first needed or wanted:
 
+    sack.py     what is done about loss with a peer that reports what it has
+    rack.py     the same by time
+    cubic.py, none.py   other congestion controls, congestion.py finds them
+    ecn.py      explicit congestion notification
     cookies.py  SYN cookies
     pressure.py who has to go when there is no room for another connection
     icmp.py     what ICMP errors do to a connection
