@@ -204,6 +204,20 @@ def test_a_full_queue_takes_no_cookie_and_the_next_segment_does():
     assert peer[1] == 5556 and s.recv(20) == b"still here"
 
 
+def test_a_cookie_is_good_for_one_connection():
+    p, server = full()
+    p.send("S")
+    p.one("SA", 0, 1)
+    p.send("A", 1, 1)
+    s, _ = server.accept()
+    s.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")
+    s.close()
+    p.one("RA")
+    p.send("A", 1, 1)
+    p.one("R")
+    assert not server.listener.queue
+
+
 def test_cookies_are_limited():
     p, server = full()
     p.stack.tcp.cookies_max = 20

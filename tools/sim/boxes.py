@@ -97,17 +97,25 @@ class Router:
         mac = other.hosts.get(there)
         if mac is None:
             self.dropped["no_host"] += 1
-        elif n > other.mtu:
+        elif n > other.mtu and frame[20] & 0x40:
             self.dropped["too_big"] += 1
             if not self.mute:
                 self._too_big(leg, frame, other.mtu)
         else:
-            out = bytearray(frame[:14 + n])
-            out[:6] = mac
-            out[6:12] = other.mac
-            out[22] -= 1
-            _sum(out, 14, 34, 24)
-            other.out.carry(out)
+            frame = bytearray(mac + other.mac) + frame[12:14 + n]
+            frame[22] -= 1
+            step = other.mtu - 20 & ~7
+            for at in range(0, n - 20, step):
+                piece = frame[34 + at:34 + at + step]
+                out = frame[:34] + piece
+                if len(piece) < n - 20:     # a fragment
+                    more = 0x20 if at + step < n - 20 else frame[20] & 0x20
+                    offset = at >> 3        # of what is no fragment yet
+                    out[16:18] = bytes((20 + len(piece) >> 8, 20 + len(piece) & 255))
+                    out[20] = more | offset >> 8
+                    out[21] = offset & 255
+                _sum(out, 14, 34, 24)
+                other.out.carry(out)
 
     def _too_big(self, leg, frame, mtu):
         """Destination unreachable, fragmentation needed, with the next hop's MTU."""

@@ -82,7 +82,8 @@ class Wire:
     def got(self, pipe, frame):
         """A frame is about to reach the end of `pipe` unharmed."""
         h = 14 if pipe.ethernet else 0
-        if h and (frame[12] != 8 or frame[13]) or frame[h + 9] != 6 or not pipe.last:
+        if h and (frame[12] != 8 or frame[13]) or frame[h + 9] != 6 or not pipe.last or (
+                frame[h + 6] & 0x1F or frame[h + 7]):   # a fragment without the header
             return
         flow = self.flows.get(bytes(frame[h + 12:h + 24]))
         s = h + 20

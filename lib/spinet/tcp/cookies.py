@@ -10,16 +10,19 @@ timestamps: the low 6 bits of ours, which it echoes, are the window scale (15:
 none) and whether it uses SACK and ECN.  Otherwise the connection does without them.
 
 What is lost: a peer whose acknowledgement is lost, and that waits for us to
-speak first, waits in vain.  So cookies are sent only while the set is full, and
+speak first, waits in vain; and a late copy of an acknowledgement might open the
+connection once more after it has ended, for which the last `USED` are
+remembered.  So cookies are sent only while the set is full, and
 believed only for two ticks after that.
 """
-from spinet.prim import add32, copy
+from spinet.prim import add32, copy, eq4
 from spinet.tcp import limit, options, output
 from spinet.tcp.input import arrives
 from spinet.tcp.output import ACK, RST, SYN
 from spinet.tcp.states import ECN, SACK, SCALED, SYN_RECEIVED
 
 MSS = (64, 216, 536, 1024, 1300, 1400, 1440, 1460)
+USED = 64
 _NO_SCALE = 15
 _SACK = 16
 _ECN = 32
@@ -32,6 +35,8 @@ class Cookies:
         self.tcp = tcp
         self._budget = limit.Budget(tcp.timers, tcp.stack.random)
         self._last = 0      # the tick in which the last cookie was sent
+        self._used = bytearray(4 * USED)    # the last that came back, lest a copy come again
+        self._next = 0
 
     def _tick(self):
         ms = self.tcp.clock.ms()
@@ -95,6 +100,9 @@ class Cookies:
         mss = cookie[0] & 7
         if cookie[:4] != self._make(path, lport, rport, bytes(cookie[4:]), now - age & 0xFFFF, mss):
             return False
+        for i in range(0, 4 * USED, 4):
+            if eq4(self._used, i, cookie, 0):
+                return False
         if not listener.has_room():
             tcp.count["backlog_full"] += 1
         elif tcp.room():
@@ -133,5 +141,7 @@ class Cookies:
         options.bound(c, mss)
         size = c.rcvbuf or tcp.rcvbuf
         c.rcv_adv = size if size < 65535 else 65535
+        copy(self._used, self._next, cookie, 0, 4)
+        self._next = (self._next + 4) % (4 * USED)
         tcp.count["cookie"] += 1
         listener.enter(c)
