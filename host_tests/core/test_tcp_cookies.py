@@ -86,14 +86,14 @@ def test_ecn_comes_back_too():
     for ecn in (True, False):
         p, server = full()
         p.stack.tcp.ecn = ecn
-        p.send("SEW", options=stamp(7))
+        p.send("SEC", options=stamp(7))
         syn = p.one("SAE" if ecn else "SA", 0, 1)
         i = syn.options.index(b"\x08\x0a")
         p.send("A", 1, 1, options=stamp(8)[:8] + syn.options[i + 2:i + 6])
         c = server.accept()[0].conn
         assert bool(c.ecn) == bool(c.flags & ECN) == ecn
         p.rport = 5556
-        p.send("SEW")
+        p.send("SEC")
         p.one("SA", 0, 1)
         p.send("AE", 1, 1)
         assert server.accept()[0].conn.ecn is None, "no timestamps, nowhere to put it"

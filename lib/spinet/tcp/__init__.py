@@ -78,6 +78,7 @@ class Tcp:
         self.clock = Clock(self)
         self._pressure = None
         self._path = None           # the last that was made
+        self._before = None     # the header of one in TIME-WAIT that makes way for a new one
         self.count = {
             "rx": 0, "connect": 0, "established": 0, "retransmit": 0, "timeout": 0,
             "fast_retransmit": 0, "probe": 0, "keepalive": 0, "reset_sent": 0,
@@ -140,9 +141,12 @@ class Tcp:
                 if (buf[s + 13] > 63 or buf[h + 1] & 3 == 3) and c.flags & ECN:
                     c.ecn.arrives(c, buf, h, s)
                 arrives(c, buf, s, p, end)
+                if c.waiter:
+                    c.waiter()
                 return
             c = c.next
         self._unmatched(ip, buf, h, s, p, end)
+        self._before = None
 
     def _reopens(self, c, buf, s, p):
         """A newer SYN ends TIME-WAIT: by its timestamp (RFC 6191) or sequence number (MAY-2)."""
@@ -155,6 +159,7 @@ class Tcp:
             newer = stamp > 0 or stamp == 0 and newer
         if not newer:
             return False
+        self._before = c.head
         c.end(0)
         return True
 
@@ -175,6 +180,10 @@ class Tcp:
                     self.count["no_memory"] += 1
                 return
             self.count["no_listener"] += 1
+        elif not flags & ACK and self.listener(
+                buf, h + 16, buf[s + 2] << 8 | buf[s + 3]) is not None:
+            self.count["no_ack"] += 1   # RFC 9293, 3.10.7.2, fourth
+            return
         else:
             cookies = self.cookies
             if cookies and flags & ACK and cookies.returned(buf, h, s, p, end):
@@ -314,6 +323,12 @@ class Tcp:
         """Give `c` its initial sequence number."""
         path = c.path
         self.secret.isn(c.head, 4, self.clock.ms(), path.src, c.lport, path.dst, c.rport)
+        before = self._before
+        if before is not None:
+            # Beyond what the connection used that this one replaces (RFC 9293, 3.6.1).
+            if diff32(c.head, 4, before, 4) <= 0:
+                add32(c.head, 4, before, 4, 64000)
+            self._before = None
 
     def draw_clock(self, c):
         """Give `c` timestamps, from an offset of its own (RFC 7323, 5.4).
@@ -388,12 +403,14 @@ class Tcp:
                 and self.find(remote, rport, path.src, port) is None)
             if not lport:
                 raise os_error(EADDRNOTAVAIL)
+            old = None
         else:
-            c = self.find(remote, rport, path.src, lport)
-            if c is not None:
-                if c.state != TIME_WAIT:
+            old = self.find(remote, rport, path.src, lport)
+            if old is not None:
+                if old.state != TIME_WAIT:
                     raise os_error(EADDRINUSE)
-                c.end(0)
+                self._before = old.head
+                old.end(0)
         c = Conn(self, path, lport, rport)
         if ttl != 64:
             c.ttl = ttl
@@ -401,6 +418,9 @@ class Tcp:
             c.tos = tos
         c.prefer(rcvbuf, sndbuf, maxseg)
         self.draw_isn(c)
+        if old is not None and diff32(c.head, 4, old.head, 4) <= 0:
+            # It sent faster than the clock ticks: what is still under way must not look new.
+            add32(c.head, 4, old.head, 4, 65536)
         if self.timestamps:
             self.draw_clock(c)
         self.remember(c)

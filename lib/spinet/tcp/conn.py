@@ -43,6 +43,7 @@ class Conn(Timer):
     error = 0           # why it ended (an errno), 0: it has not, or in peace
     soft_error = 0      # the last ICMP error that was no reason to end it
     listener = None     # where it will be accepted
+    waiter = None       # called when something has happened: may be read or written, has ended
     next = None         # the next connection in the same bucket of the table
     keep = None         # Keepalive, when the user wants it
     t_idle = None       # deadline of TIME-WAIT, FIN-WAIT-2 or keepalive
@@ -379,6 +380,8 @@ class Conn(Timer):
             self.r_len = 0
         self.release()
         self.tcp.forget(self, state)
+        if self.waiter:
+            self.waiter()
 
     def release(self):
         """Give back the memory that no more data will pass through."""

@@ -18,7 +18,7 @@ believed only for two ticks after that.
 from spinet.prim import add32, copy, eq4
 from spinet.tcp import limit, options, output
 from spinet.tcp.input import arrives
-from spinet.tcp.output import ACK, RST, SYN
+from spinet.tcp.output import ACK, FIN, RST, SYN
 from spinet.tcp.states import ECN, SACK, SCALED, SYN_RECEIVED
 
 MSS = (64, 216, 536, 1024, 1300, 1400, 1440, 1460)
@@ -81,7 +81,7 @@ class Cookies:
     def returned(self, buf, h, s, p, end):
         """An acknowledgement for no connection: if it brings a cookie back it opens one.
 
-        False if it does not.
+        False if it cannot have to do with a cookie.
         """
         tcp = self.tcp
         now = self._tick()
@@ -99,7 +99,12 @@ class Cookies:
         add32(cookie, 4, buf, s + 4, -1)
         mss = cookie[0] & 7
         if cookie[:4] != self._make(path, lport, rport, bytes(cookie[4:]), now - age & 0xFFFF, mss):
-            return False
+            if end == p and not buf[s + 13] & FIN:
+                return False
+            # It may be a later segment of a peer whose first was lost, or found no room: a reset
+            # would end what its retransmission can still open.
+            tcp.count["no_socket"] += 1
+            return True
         for i in range(0, 4 * USED, 4):
             if eq4(self._used, i, cookie, 0):
                 return False

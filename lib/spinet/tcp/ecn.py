@@ -5,8 +5,9 @@ datagram says so in every acknowledgement (ECE) until the sender has said that
 it has slowed down (CWR), which it does as after a loss, once per window.
 """
 from spinet.prim import add32, diff32
-from spinet.tcp.states import PERSIST
+from spinet.tcp.states import PERSIST, SYN_RECEIVED
 
+SYN = 2
 ECE = 64
 CWR = 128
 _ECT = 2        # ECT(0), in the last two bits of the type of service
@@ -30,6 +31,8 @@ class Ecn:
     def arrives(self, c, buf, h, s):
         """A segment at `buf[s]` with ECE or CWR, or in a datagram at `buf[h]` that was marked."""
         flags = buf[s + 13]
+        if flags & SYN or c.state <= SYN_RECEIVED:
+            return      # there the flags say something else, and no window is open yet
         if diff32(buf, s + 4, c.head, 8) >= 0:
             if flags & CWR:
                 self.echo = False

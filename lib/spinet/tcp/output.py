@@ -261,7 +261,9 @@ def reset(c):
 def _end(c):
     """Where a segment without data stands: after all that was sent, but not behind a probe that
     was sent beyond the window, where a peer whose window is shut would not accept it."""
-    return c.snd_max if c.snd_max <= c.snd_wnd else c.snd_wnd
+    if c.snd_max <= c.snd_wnd or c.state == SYN_RECEIVED:
+        return c.snd_max
+    return c.snd_wnd
 
 
 def send_syn(c):

@@ -256,7 +256,7 @@ def _enter(c, sacked, ack):
         c.cwnd = c.ssthresh + 3 * c.mss
         output.retransmit(c)
         output.push(c)
-    c.t_rexmt = c.arm(c.rto)
+    rto.start(c)
 
 
 def timeout(c):
@@ -343,6 +343,7 @@ def _probe(c):
         output.again(c, c.snd_max - n, n)
     c.flags &= ~PROBE       # the next time it is the retransmission timeout
     board.probe = c.snd_max
+    c.flags &= ~PROBE       # new data may have begun it again: the timeout is next
     c.t_rexmt = c.arm(c.rto)
 
 
