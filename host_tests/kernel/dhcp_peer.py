@@ -9,7 +9,7 @@ Prints a line for each thing that happens and obeys words on standard input, a l
 import select
 import sys
 
-from spinet import LAN, Stack, lan, socket
+from spinet import LAN, Stack, lan
 from spinet.addr import fmt
 from spinet.ports.rawsocket import RawSocket
 
@@ -117,5 +117,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    assert socket
     main(sys.argv[1:])
