@@ -1,10 +1,11 @@
 """A network for a virtual board, on any host, without root.
 
 The board's link ends here in a stack of our own at 10.0.2.2.  It answers ARP
-and ping for that address, and gives out 10.0.2.15 and following by DHCP.  The TCP connections and UDP datagrams that the board
-sends out, to whatever address, are carried by ordinary sockets of the host;
-chosen ports of the host lead to ports of the board.  10.0.2.2 itself stands for
-the host: what the board sends there goes to 127.0.0.1.
+and ping for that address, and gives out 10.0.2.15 and following by DHCP.  The
+TCP connections and UDP datagrams that the board sends out, to whatever address,
+are carried by ordinary sockets of the host; chosen ports of the host lead to
+ports of the board.  10.0.2.2 itself stands for the host: what the board sends
+there goes to 127.0.0.1.
 
 A connection of the board opens when the real one has (`door.py`).  Flow
 control is end to end: each direction of a TCP connection has one buffer

@@ -30,6 +30,7 @@ def os_error(number):
 
 
 EPERM = 1
+ENOENT = 2
 EBADF = 9
 EAGAIN = getattr(errno, "EAGAIN", 11)
 EACCES = 13

@@ -126,10 +126,18 @@ class Ethernet(Link):
     def join(self, mac):
         """Take frames to the group `mac` (6 bytes) too; join it once more and leave it as often."""
         self.groups.append(bytes(mac))
+        self._filter()
 
     def leave(self, mac):
         """Undo one `join`."""
         self.groups.remove(bytes(mac))
+        self._filter()
+
+    def _filter(self):
+        """Tell a port that can leave out what is for other groups, which are ours."""
+        tell = getattr(self.port, "filter", None)
+        if tell is not None:
+            tell(self.groups)
 
     def hop(self, addr):
         """The neighbour that has the address `addr` (4 bytes), resolved when it is used."""

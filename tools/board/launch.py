@@ -1,6 +1,6 @@
 """Start a virtual board from CPython: lay out its flash, run it, stop it.
 
-    board = Board(flash, link=(5500, 5501), runtime="micropython")
+    board = Board(flash, link=(5500, 5501), runtime="micropython", chip="w5500")
     board.start()
     ...
     board.stop()
@@ -71,25 +71,29 @@ def interpreter(runtime):
 class Board:
     """A virtual board: a process whose link is UDP between two ports of 127.0.0.1.
 
-    `link` is (the board's port, the other end's port).  Each line that the board
+    `link` is (the board's port, the other end's port), `chip` the chip that is wired to it; the
+    settings on flash must say the same.  Each line that the board
     prints goes to `on_line(text)`, from a thread of its own.  `main` runs another
     program than the flash's main.py.
     """
 
-    def __init__(self, flash, link, runtime="micropython", on_line=None, main=None):
+    def __init__(self, flash, link, runtime="micropython", on_line=None, main=None,
+                 chip="w5500"):
         self.flash = pathlib.Path(flash)
         self.link = link
         self.runtime = runtime
         self.interpreter = interpreter(runtime)
         self.on_line = on_line or (lambda text: None)
         self.main = main
+        self.chip = chip
         self.process = None
         self.reader = None
 
     def start(self):
         """Start the process; whatever ran before has ended."""
         command = self.interpreter + [
-            str(REPO / "tools/board/boot.py"), str(self.flash), *map(str, self.link)]
+            str(REPO / "tools/board/boot.py"), str(self.flash), *map(str, self.link),
+            self.chip]
         if self.main:
             command.append(str(self.main))
         self.process = subprocess.Popen(
