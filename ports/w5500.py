@@ -59,8 +59,8 @@ class W5500(SpiPort):
             "rx_pointer": 0, "rx_full": 0, "rx_silent": 0, "tx_bad_size": 0, "tx_no_link": 0,
             "tx_lost": 0, "tx_late": 0, "tx_timeout": 0, "tx_stuck": 0, "sendok_lost": 0,
             "command_late": 0, "command_timeout": 0, "socket_lost": 0, "registers_lost": 0,
-            "absent": 0, "irq_missed": 0, "spi_errors": 0, "link_up": 0, "link_down": 0, "bus_busy": 0,
-            "reopen": 0, "setup": 0, "reset": 0,
+            "absent": 0, "irq_missed": 0, "spi_errors": 0, "link_up": 0, "link_down": 0,
+            "bus_busy": 0, "reopen": 0, "setup": 0, "reset": 0,
         }
         SpiPort.__init__(self, spi, cs, irq, reset, mac, lock, spi_init, clock, sleep)
         self._promiscuous = promiscuous
