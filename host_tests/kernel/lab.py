@@ -33,17 +33,19 @@ def command(runtime, script, *args):
 
 
 def environment():
-    lib = str(mp_runner.ROOT / "lib")
-    return dict(os.environ, PYTHONPATH=lib, MICROPYPATH=lib + ":.frozen")
+    paths = "%s/lib:%s/tools" % (mp_runner.ROOT, mp_runner.ROOT)
+    return dict(os.environ, PYTHONPATH=paths, MICROPYPATH=paths + ":.frozen")
 
 
 class Lab:
     """A link of `kind` ("veth", "tap", "tun") to our stack on `runtime`, with servers running.
 
-    `impairments` (arguments of tools/impair.py) put a bad cable in the middle of a veth link.
+    `impairments` (arguments of tools/impair.py) put a bad cable in the middle of a veth link;
+    `chip` names a modelled chip that our end of the link goes through.
     """
 
-    def __init__(self, kind, runtime, impairments=(), buffer=0):
+    def __init__(self, kind, runtime, impairments=(), buffer=0, chip=None):
+        self.chip = chip
         self.kind = kind
         self.runtime = runtime
         self.impairments = [str(word) for word in impairments]
@@ -89,8 +91,9 @@ class Lab:
 
     def popen(self, link, address, *args):
         options = ["--buffer", self.buffer] if self.buffer else []
+        spec = self.specs[link] if not self.chip else "%s/%s" % (self.chip, self.specs[link])
         return self.ours.popen(
-            *command(self.runtime, "peer.py", self.specs[link], address + "/24", *options, *args),
+            *command(self.runtime, "peer.py", spec, address + "/24", *options, *args),
             stdout=-1, stderr=-2, text=True, env=environment())
 
     def start(self):
