@@ -1,4 +1,4 @@
-"""The transfers of the other tests against the kernel, through each modelled chip and its driver."""
+"""The transfers of the tests against the kernel, through each modelled chip and its driver."""
 import pytest
 from lab import Lab, pattern, sha
 from test_ip import test_kernel_pings_us, test_we_ping_the_kernel
