@@ -3,7 +3,7 @@ PYTHON ?= python3
 PY = build/venv/bin/python
 PYTEST = $(PY) -m pytest
 
-export RUNTIME TAP PORT
+export RUNTIME TAP PORT CHIP
 
 .PHONY: help run test test-core test-fast sim differential faults chips
 .PHONY: bench bench-loss size lint clean env
@@ -11,7 +11,7 @@ export RUNTIME TAP PORT
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: env ## a virtual board with a web page, no root, no hardware (RUNTIME=cpython, TAP=name, PORT=n)
+run: env ## a virtual board with a web page, no root, no hardware (RUNTIME=cpython, CHIP=enc28j60, TAP=name, PORT=n)
 	@$(PY) tools/run.py
 
 test: ## all tests, on CPython and on both MicroPythons (ARGS="-k arp" for pytest)

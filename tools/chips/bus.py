@@ -21,6 +21,14 @@ class BusError(Exception):
     """The bus was used in a way that real wires would not survive."""
 
 
+class Violation(Exception):
+    """The host broke a rule of a chip; `rule` names it."""
+
+    def __init__(self, rule, text):
+        super().__init__("%s: %s" % (rule, text))
+        self.rule = rule
+
+
 class Time:
     """Virtual time: `ms` (ticks modulo 2**30) and `ns` within the millisecond.
 

@@ -37,6 +37,8 @@ class Chip:
 CHIPS = {
     "w5500": Chip("chips.w5500:W5500Model", "spinet.ports.w5500:W5500",
                   "chips.w5500_faults:FAULTS", (10, 20, 33), 100, 44, 47, 10, 12),
+    "enc28j60": Chip("chips.enc28j60:ENC28J60Model", "spinet.ports.enc28j60:ENC28J60",
+                     "chips.enc28j60_faults:FAULTS", (8, 20), 10, 26, 28, 11, 14),
 }
 
 

@@ -10,7 +10,7 @@ lock, auto-negotiation.  With `time=None` all of it is done at once and frames a
 the wire only when the host looks for them, a few at a time.
 """
 from chips import w5500_engine as engine
-from chips.bus import Deadline
+from chips.bus import Deadline, Violation
 from chips.w5500_builtin import answer, wanted
 from chips.w5500_socket import Socket
 from spinet.prim import copy
@@ -19,14 +19,6 @@ MEMORY = 16384      # bytes of packet memory, each way
 _BURST = 8          # frames fetched at once without virtual time
 _DEFAULTS = ((0x19, 0x07), (0x1A, 0xD0), (0x1B, 0x08), (0x1C, 0x28), (0x26, 0xFF), (0x27, 0xFF),
              (0x2E, 0xB8), (0x39, 0x04))
-
-
-class Violation(Exception):
-    """The host broke a rule of the chip; `rule` names it."""
-
-    def __init__(self, rule, text):
-        super().__init__("%s: %s" % (rule, text))
-        self.rule = rule
 
 
 class W5500Model:
