@@ -142,7 +142,7 @@ class Tcp:
                     and eq4(buf, h + 16, c.path.src, 0)):
                 if c.state == TIME_WAIT and self._reopens(c, buf, s, p):
                     break
-                if (buf[s + 13] > 63 or buf[h + 1] & 3 == 3) and c.flags & ECN:
+                if (buf[s + 13] > 63 or buf[h + 1] & 3 == 3) and c.ecn:
                     c.ecn.arrives(c, buf, h, s)
                 arrives(c, buf, s, p, end)
                 if c.waiter:
@@ -431,6 +431,8 @@ class Tcp:
             add32(c.head, 4, old.head, 4, 65536)
         if self.timestamps:
             self.draw_clock(c)
+        if self.ecn:
+            c.flags |= ECN
         self.remember(c)
         c.set_state(SYN_SENT)
         c.snd_nxt = c.snd_max = 1

@@ -284,8 +284,10 @@ def send_syn(c):
     flags = SYN | ACK if c.state == SYN_RECEIVED else SYN
     if c.flags & ECN:
         flags |= 0x40       # ECE agrees
-    elif flags == SYN and c.tcp.ecn and not c.retries:
-        flags |= 0xC0       # ECE and CWR propose; not again, some drop that (RFC 3168, 6.1.1.1)
+        if flags & ACK == 0:
+            # With CWR it proposes; but once, some drop such a SYN (RFC 3168, 6.1.1.1).
+            flags |= 0x80
+            c.flags &= ~ECN
     tx[t + 13] = flags
     edge = c.rcvbuf or c.tcp.rcvbuf
     c.rcv_adv = edge = edge if edge < 65535 else 65535
