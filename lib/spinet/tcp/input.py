@@ -106,6 +106,7 @@ def _acceptable(c, buf, s, seq, n):
     else:
         good = seq < wnd and seq + n > 0
     if not good:
+        count["out_of_window"] += 1
         if c.state == TIME_WAIT:
             c.arm_idle(TIME_WAIT_MS)
         if c.state == SYN_RECEIVED and flags & SYN and seq == -1:

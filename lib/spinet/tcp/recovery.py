@@ -239,7 +239,6 @@ def _enter(c, sacked, ack):
     """Begin a fast recovery."""
     c.tcp.count["fast_retransmit"] += 1
     c.dupacks = 3
-    c.flags &= ~PROBE
     board = c.board
     if board:
         _reduce(c, board)
@@ -259,8 +258,7 @@ def _enter(c, sacked, ack):
         c.cwnd = c.ssthresh + 3 * c.mss
         output.retransmit(c)
         output.push(c)
-    if not c.flags & PROBE:
-        c.t_rexmt = c.arm(c.rto)
+    rto.start(c)
 
 
 def timeout(c):
