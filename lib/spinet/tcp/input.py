@@ -114,9 +114,7 @@ def _acceptable(c, buf, s, seq, n):
                 output.send_syn(c)  # it was our SYN,ACK that was lost
             elif _established(c, buf, s):
                 output.ack(c)       # simultaneous open (RFC 9293, 3.5, figure 7)
-            return False
-        count["out_of_window"] += 1
-        if n and not flags & SYN:
+        elif n and not flags & SYN:
             if c.flags & SACK and -0x10000000 < seq < 0:
                 c.dsack_at = seq
                 c.dsack = n
