@@ -236,3 +236,20 @@ def test_a_board_makes_use_of_its_window():
     sim.run(2100)
     # A window in the time until the acknowledgement of its first segment.
     assert sink.got > 2000000 // 21300 * 4096 * 85 // 100, sink.got
+
+
+def test_only_what_was_lost_is_sent_again():
+    # In slow start, with a queue that grows: the round-trip time of each segment is a new record.
+    for congestion in ("reno", "cubic"):
+        for rack in (False, True):
+            sim, a, b, there, _ = net(rcvbuf=131072, sndbuf=131072, rate=10000000, delay_us=10000)
+            a.stack.tcp.congestion = congestion
+            a.stack.tcp.rack = rack
+            there.lose(loss.Nth((60, 61, 62), loss.data))
+            sink = Sink(b, 80)
+            Source(a, "10.0.0.2", 80)
+            a.poll()
+            sim.run(400)
+            count = a.stack.tcp.count
+            assert count["retransmit"] == 3 and count["timeout"] == 0, (congestion, rack, count)
+            assert sink.got > 200000, sink.got
