@@ -5,11 +5,10 @@ header stands ready: an IPv4 packet is built at `tx[header_len:]` and leaves
 with `output(hop, n)`.  Ethernet II (IEEE 802.3, RFC 894) is one kind, bare IP
 (a TUN device, a tunnel) the other; `loopback.py` has the third.
 """
-from spinet.arp import Arp, Neighbour
+from spinet.arp import BROADCAST, Arp, Neighbour
 from spinet.prim import copy, eq6, put16, urandom
 from spinet.timers import Timers
 
-BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 _LEAST = 60     # of a frame without its checksum
 _VLAN = 0x8100
 
@@ -127,10 +126,18 @@ class Ethernet(Link):
     def join(self, mac):
         """Take frames to the group `mac` (6 bytes) too; join it once more and leave it as often."""
         self.groups.append(bytes(mac))
+        self._filter()
 
     def leave(self, mac):
         """Undo one `join`."""
         self.groups.remove(bytes(mac))
+        self._filter()
+
+    def _filter(self):
+        """Tell a port that can leave out what is for other groups, which are ours."""
+        tell = getattr(self.port, "filter", None)
+        if tell is not None:
+            tell(self.groups)
 
     def hop(self, addr):
         """The neighbour that has the address `addr` (4 bytes), resolved when it is used."""

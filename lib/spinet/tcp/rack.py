@@ -34,7 +34,7 @@ class Board(recovery.Board):
         recovery.Board.__init__(self, size)
         self.runs = [0] * (3 * RUNS)
         self.n = 0              # used of `runs`
-        self.xmit = 0           # RACK.xmit_ts, when the last sent of what has arrived was sent
+        self.xmit = None        # RACK.xmit_ts, when the last sent of what has arrived was sent
         self.end = 0            # RACK.end_seq, its end, from SND.UNA
         self.rtt = 0            # RACK.rtt
         self.min_rtt = 0        # RACK.min_RTT
@@ -44,7 +44,6 @@ class Board(recovery.Board):
         self.mult = 1           # RACK.reo_wnd_mult
         self.persist = 0        # RACK.reo_wnd_persist
         self.round = 0          # RACK.dsack_round, from SND.UNA
-        self.age = -1           # of the timestamp that came back, in ms; -1: there is none
         self.wait = 0           # until more may have to be called lost, in ms
 
     # -- what was sent ------------------------------------------------------
@@ -141,15 +140,11 @@ class Board(recovery.Board):
 
     def report(self, c, ack, buf, s, p):
         """As in `recovery.Board`; step 1 to 3 of RFC 8985, 6.2."""
+        recover = c.recover
         n = recovery.Board.report(self, c, ack, buf, s, p)
-        self.age = -1
-        if c.recover and len(c.head) > 20:
-            i = options.stamps(buf, s, p)
-            if i:
-                options.tick(c, c.tcp.timers.now)
-                self.age = diff32(c.head, 24, buf, i + 4)
         if ack:
-            self._pass(c, ack)
+            i = recover and len(c.head) > 20 and options.stamps(buf, s, p)
+            self._pass(c, ack, diff32(c.head, 24, buf, i + 4) if i else -1)
         if n and p - s > len(c.head):
             sacked = self.sacked
             i = 0
@@ -164,14 +159,14 @@ class Board(recovery.Board):
             self.wait = 0
         return n
 
-    def _pass(self, c, ack):
-        """SND.UNA has moved by `ack`."""
+    def _pass(self, c, ack, age):
+        """SND.UNA has moved by `ack`; the timestamp that came back is `age` ms old, -1: none."""
         runs = self.runs
         at = i = n = 0
         while i < self.n:
             end = runs[i]
             if at < ack and not runs[i + 2] & HERE:
-                self._arrived(c, i, end if end < ack else ack)
+                self._arrived(c, i, end if end < ack else ack, age)
             at = end
             if end > ack:
                 runs[n] = end - ack
@@ -180,6 +175,8 @@ class Board(recovery.Board):
                 n += 3
             i += 3
         self.n = n
+        if not n:
+            self.xmit = None    # it would be older than the clock can tell one day
         self.end -= ack
         self.fack = max(self.fack - ack, 0)
         self.round = max(self.round - ack, 0)
@@ -201,20 +198,21 @@ class Board(recovery.Board):
         i = at = 0
         while i < self.n and at < end:
             if at >= start and not runs[i + 2] & HERE:
-                self._arrived(c, i, runs[i])
+                # A timestamp says nothing of what is out of order (RFC 7323, 4.3).
+                self._arrived(c, i, runs[i], -1)
                 runs[i + 2] |= HERE
             at = runs[i]
             i += 3
 
-    def _arrived(self, c, i, end):
-        """The run at `i` has arrived, up to `end`."""
+    def _arrived(self, c, i, end, age):
+        """The run at `i` has arrived, up to `end`; `age` as in `_pass`."""
         t = self.runs[i + 1]
         now = c.tcp.timers.now
         rtt = ticks_diff(now, t)
         again = self.runs[i + 2] & AGAIN
         if again:
             # Was it the retransmission that arrived?
-            if self.age > rtt or rtt < self.min_rtt:
+            if age > rtt or rtt < self.min_rtt:
                 return
         elif end < self.fack:
             self.reordered = True
@@ -224,7 +222,7 @@ class Board(recovery.Board):
             self.min_rtt = rtt
             self.min_at = now
         self.rtt = rtt
-        again = ticks_diff(t, self.xmit)
+        again = 1 if self.xmit is None else ticks_diff(t, self.xmit)
         if again > 0 or again == 0 and end > self.end:
             self.xmit = t
             self.end = end
@@ -244,7 +242,7 @@ class Board(recovery.Board):
         """A timeout: everything may be lost, and is sent again in order."""
         recovery.Board.forget(self)
         self.n = self.wait = self.fack = 0
-        self.end = -1
+        self.xmit = None
 
     def shows_loss(self, c):
         """Whether something is newly known to be lost (step 5)."""
@@ -252,7 +250,7 @@ class Board(recovery.Board):
         more = False
         wait = i = 0
         while i < self.n:
-            if not runs[i + 2] & (LOST | HERE):
+            if not runs[i + 2] & (LOST | HERE) and self.xmit is not None:
                 at = ticks_diff(self.xmit, runs[i + 1])
                 if at > 0 or at == 0 and self.end > runs[i]:
                     at = self._left(c, runs[i + 1])

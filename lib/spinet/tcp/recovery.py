@@ -242,9 +242,11 @@ def _enter(c, sacked, ack):
     board = c.board
     if board:
         _reduce(c, board)
-    if c.flags & ECN:
+    if not c.flags & ECN:
+        c.cc.lost(c)
+    elif not c.ecn.did(c.head, 4):
+        c.cc.lost(c)
         c.ecn.reduced(c)
-    c.cc.lost(c)
     c.recover = c.snd_max
     if board:
         # RecoverFS leaves out what was reported earlier (RFC 9937, 6.2).
@@ -256,7 +258,7 @@ def _enter(c, sacked, ack):
         c.cwnd = c.ssthresh + 3 * c.mss
         output.retransmit(c)
         output.push(c)
-    c.t_rexmt = c.arm(c.rto)
+    rto.start(c)
 
 
 def timeout(c):
@@ -343,6 +345,7 @@ def _probe(c):
         output.again(c, c.snd_max - n, n)
     c.flags &= ~PROBE       # the next time it is the retransmission timeout
     board.probe = c.snd_max
+    c.flags &= ~PROBE       # new data may have begun it again: the timeout is next
     c.t_rexmt = c.arm(c.rto)
 
 
