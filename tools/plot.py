@@ -3,7 +3,7 @@
     plot.py --loss 1 cubic+rack                      a transfer in the simulator
     plot.py --loss 0 --queue 20000 --seconds 3 reno
     plot.py --drop 40,41,42 --seconds 1 cubic        these data segments are lost
-    plot.py capture.pcap                             what tcpdump, or a stack's capture, has recorded
+    plot.py capture.pcap                             of tcpdump, or a stack's own
 
 Of a capture the connection with the most data is drawn, as it looks from where it was recorded:
 best at the sender.  The image is build/plot.png, or what -o says (.png, .svg, .pdf).

@@ -53,10 +53,6 @@ class Board(recovery.Board):
         runs = self.runs
         now = c.tcp.timers.now
         i = self.n - 3
-        if i < 0:
-            # Of what is in flight nothing has arrived, and ticks of long ago say nothing.
-            self.xmit = now
-            self.end = start
         state = AGAIN if start < c.snd_max else 0
         if i >= 0 and runs[i + 1] == now and runs[i + 2] == state:
             if end > runs[i]:
