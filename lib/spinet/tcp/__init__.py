@@ -14,6 +14,10 @@
 
 and, imported when they are first needed or wanted:
 
+    sack.py     what is done about loss with a peer that reports what it has
+    rack.py     the same by time
+    cubic.py, none.py   other congestion controls, congestion.py finds them
+    ecn.py      explicit congestion notification
     listen.py   half-open connections and the accept queue
     cookies.py  SYN cookies
     pressure.py who has to go when there is no room for another connection
@@ -138,7 +142,7 @@ class Tcp:
                     and eq4(buf, h + 16, c.path.src, 0)):
                 if c.state == TIME_WAIT and self._reopens(c, buf, s, p):
                     break
-                if (buf[s + 13] > 63 or buf[h + 1] & 3 == 3) and c.flags & ECN:
+                if (buf[s + 13] > 63 or buf[h + 1] & 3 == 3) and c.ecn:
                     c.ecn.arrives(c, buf, h, s)
                 arrives(c, buf, s, p, end)
                 if c.waiter:
@@ -423,6 +427,8 @@ class Tcp:
             add32(c.head, 4, old.head, 4, 65536)
         if self.timestamps:
             self.draw_clock(c)
+        if self.ecn:
+            c.flags |= ECN
         self.remember(c)
         c.set_state(SYN_SENT)
         c.snd_nxt = c.snd_max = 1
