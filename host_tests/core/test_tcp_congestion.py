@@ -7,7 +7,7 @@ from test_tcp_options import MSS, blocks, sacking, stamp, established
 
 from spinet.socket import IPPROTO_TCP, TCP_CONGESTION
 from spinet.tcp import cubic, none, reno
-from spinet.tcp.recovery import Board
+from spinet.tcp.sack import Board
 
 
 def filled(n=60000, mss=1000, **more):
@@ -311,3 +311,20 @@ def test_no_heap_in_steady_state_and_recovery_under_each_control():
             for k in range(1, 5)])
         assert sent >= 1 and s.conn.recover
         locked(p, lambda: p.send("A", 1, 1 + s.conn.recover + first - 1449, options=stamp(5)))
+
+
+def test_acknowledgements_are_quick_after_a_gap():
+    p = Peer()
+    s = p.accept()
+    p.send("A", 1, 1, b"1" * 10)
+    p.none()
+    p.send("A", 21, 1, b"3" * 10)
+    p.one("A", 1, 11)
+    p.send("A", 11, 1, b"2" * 10)
+    p.one("A", 1, 31)
+    for i in range(16):
+        p.send("A", 31 + 10 * i, 1, b"4" * 10)
+        p.one("A", 1, 41 + 10 * i)
+    p.send("A", 191, 1, b"5" * 10)
+    p.none()
+    assert len(s.recv(1000)) == 200
