@@ -209,7 +209,7 @@ class Peer:
         assert checksum(frame[14:34]) == 0, "IPv4 header checksum"
         assert checksum(frame[26:34] + b"\0\6" + bytes((len(s) >> 8, len(s) & 255)) + s) == 0, \
             "TCP checksum of " + "".join("%02x" % b for b in s)
-        flags = "".join(FLAGS[i] for i in range(8) if s[13] >> i & 1)
+        flags = "".join(FLAGS[i] for i in range(6) if s[13] >> i & 1)
         seq = s[4] << 24 | s[5] << 16 | s[6] << 8 | s[7]
         ack = s[8] << 24 | s[9] << 16 | s[10] << 8 | s[11]
         if "S" in flags:
