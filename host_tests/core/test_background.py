@@ -162,7 +162,8 @@ def test_the_interrupt_line_of_a_chip():
                  clock=time.ticks_ms, sleep=time.sleep_ms)
     stack = Stack(clock=time.ticks_ms, random=Random(1), wait=time.sleep_ms)
     stack.add(port, "10.0.0.1/24")
-    time.sleep_ms(600)
+    while not port.link():
+        time.sleep_ms(10)
     stack.poll()
     host.wire.sent.clear()
     queue = []
