@@ -89,6 +89,9 @@ class _Off:
 
     def __init__(self, port):
         self.mtu = port.mtu
+        self.close = port.close
+        if hasattr(port, "multicast"):
+            self.multicast = port.multicast     # a filter is kept for later
 
     def recv(self, buf):
         return 0
