@@ -90,6 +90,7 @@ class Dhcp(Timer):
 
     def start(self, wanted=None):
         """Get an address; `wanted` (4 bytes) is asked for first, as after a reboot."""
+        self.timers.now = self.stack.clock()
         if self.state == RELEASING:
             self._idle()
         if self.state != IDLE:
@@ -105,6 +106,7 @@ class Dhcp(Timer):
         """Give the lease back (RELEASE) and be idle, RELEASING until the server is resolved."""
         if self.state in (IDLE, RELEASING):
             return
+        self.timers.now = self.stack.clock()
         self.claim.drop()
         if self.lease is not None and self.up:
             self._once(RELEASING)
@@ -116,6 +118,7 @@ class Dhcp(Timer):
         """Ask for everything but an address, which the interface has (RFC 2131, 3.4); once."""
         if not self.ip.addresses:
             raise os_error(EADDRNOTAVAIL)
+        self.timers.now = self.stack.clock()
         if self.state == IDLE:
             m.listen(self.stack.udp, m.CLIENT_PORT, self)
             self._begin(INFORMING)
@@ -255,21 +258,18 @@ class Dhcp(Timer):
         self.tries = 0
         self.ip.asking = bool(ROWS[state][6])
 
-    def _begin(self, state):
-        """Enter a state that asks, as a new exchange."""
+    def _once(self, state):
+        """Enter a state and send its message, as a new exchange."""
         self._enter(state)
         self._restart_clock()
         self._since = self.clock.count(self.timers.now)
         self.xid = self.stack.random(4)
         self._send()
-        self._back_off()
 
-    def _once(self, state):
-        """Send the message of a state that has no answer."""
-        self._enter(state)
-        self._since = self.clock.count(self.timers.now)
-        self.xid = self.stack.random(4)
-        self._send()
+    def _begin(self, state):
+        """The same for a state that waits for an answer."""
+        self._once(state)
+        self._back_off()
 
     def _rest(self, seconds):
         """Begin anew after so long."""

@@ -400,7 +400,6 @@ class LAN:
         dhcp = self.dhcp
         if dhcp is None:
             return
-        self.stack.timers.now = self.stack.clock()
         dhcp.stop()
         # The release may have to wait for the server's MAC address: a second at most.
         for _ in range(1000):
