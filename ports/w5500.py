@@ -10,7 +10,7 @@ upset is set up again without anything above noticing more than lost frames.
 No call waits for the chip longer than a few register polls, allocates per frame, or raises.
 `count` says what happened; `docs/w5500.md` says what each counter means.
 """
-from spinet.ports.spichip import UP, SpiPort
+from spinet.ports.spichip import SpiPort
 from spinet.prim import copy, ticks_add, ticks_diff, ticks_ms
 
 _TEND_MS = 500          # link poll and register check
