@@ -301,15 +301,11 @@ class ENC28J60(Sender):
         if linked != self._linked:
             self.count["link_up" if linked else "link_down"] += 1
             self._linked = linked == 1
-            if not linked:
-                self._heard = -1        # silence is explained
-        # Without link it is not asked: a reset by command costs the link, but is a step of it.
-        step = self._too_quiet(now) if linked else 0
+        # Any reset costs the link: only if something was sent that nobody answered.
+        step = self._too_quiet(now)
         if step == 1 or (step > 2 and self.count["tx"] == self._told):
             self._resync()
-        elif step == 2:
-            self._set_up()
-        elif step:
+        elif step > 2 or (step == 2 and not self._set_up()):
             self._begin_reset(now, step == 4)
             return
         if not self._trouble:
