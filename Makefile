@@ -5,7 +5,8 @@ PYTEST = $(PY) -m pytest
 
 export RUNTIME TAP PORT CHIP
 
-.PHONY: help run test test-core test-fast sim differential bench bench-loss size faults chips lint clean env
+.PHONY: help run test test-core test-fast sim differential faults chips
+.PHONY: bench bench-loss size lint clean env
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -56,11 +56,11 @@ class W5500(SpiPort):
                  lock=None, spi_init=None, clock=ticks_ms, sleep=None):
         self.count = {
             "rx": 0, "tx": 0, "rx_bad_length": 0, "rx_too_long": 0, "rx_torn": 0,
-            "rx_pointer": 0, "rx_full": 0, "rx_silent": 0, "tx_bad_size": 0, "tx_no_link": 0, "tx_lost": 0,
-            "tx_late": 0, "tx_timeout": 0, "tx_stuck": 0, "sendok_lost": 0,
-            "command_late": 0, "command_timeout": 0, "socket_lost": 0, "registers_lost": 0, "absent": 0,
-            "irq_missed": 0, "spi_errors": 0, "link_up": 0, "link_down": 0, "bus_busy": 0,
-            "reopen": 0, "setup": 0, "reset": 0,
+            "rx_pointer": 0, "rx_full": 0, "rx_silent": 0, "tx_bad_size": 0, "tx_no_link": 0,
+            "tx_lost": 0, "tx_late": 0, "tx_timeout": 0, "tx_stuck": 0, "sendok_lost": 0,
+            "command_late": 0, "command_timeout": 0, "socket_lost": 0, "registers_lost": 0,
+            "absent": 0, "irq_missed": 0, "spi_errors": 0, "link_up": 0, "link_down": 0,
+            "bus_busy": 0, "reopen": 0, "setup": 0, "reset": 0,
         }
         SpiPort.__init__(self, spi, cs, irq, reset, mac, lock, spi_init, clock, sleep)
         self._promiscuous = promiscuous
@@ -71,7 +71,7 @@ class W5500(SpiPort):
         self._point_tx = bytearray(b"\x00\x24\x0c\x00\x00")           # write TX_WR
         self._said = bytearray(9)
         self._state_said = bytearray(6)
-        self._ask_sizes = bytearray(b"\x00\x1e\x08\x00\x00")         # read RXBUF_SIZE, TXBUF_SIZE
+        self._ask_sizes = bytearray(b"\x00\x1e\x08\x00\x00")      # read both Sn_...BUF_SIZE
         self._sizes_said = bytearray(5)
         self._head = bytearray(3)
         self._two = bytearray(2)

@@ -1,9 +1,9 @@
 """What the drivers cost on the bus, on modelled chips in virtual time: `make chips`.
 
-For each chip and frame size: SPI bytes and chip selects per frame, in and out, beside what the chip's
-register tables need at least.  For each SPI clock: full frames per second and TCP through the whole
-stack, beside what the SPI and the line can carry.  The host takes no time; a real board's Python does,
-and `--host-us` sets how many microseconds it spends around each transfer.
+For each chip and frame size: SPI bytes and chip selects per frame, in and out, beside what the
+chip's register tables need at least.  For each SPI clock: full frames and TCP through the whole
+stack, beside what the SPI and the line can carry.  The host takes no time; a real board's Python
+does, and `--host-us` sets how many microseconds it spends before each transfer.
 """
 import argparse
 import sys

@@ -1,8 +1,8 @@
 """A fault campaign on a modelled chip: `make faults CHIP=w5500 SEEDS=100 MINUTES=120`.
 
 Each seed is hours of virtual time with traffic through the whole stack while faults of all kinds
-come and go (`host_tests/core/fault_campaign.py`).  A seed that fails repeats with FIRST=seed SEEDS=1
-LOG=1, which tells what happened when.
+come and go (`host_tests/core/fault_campaign.py`).  A seed that fails repeats with FIRST=seed
+SEEDS=1 LOG=1, which tells what happened when.
 """
 import argparse
 import multiprocessing

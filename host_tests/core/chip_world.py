@@ -5,8 +5,9 @@
     client, served = world.connection()
 
 The board's stack (`board`, 10.0.0.2) is on the driver, which is on the chip; the host's (`host`,
-10.0.0.1) on the other end of the chip's cable.  Every frame is followed: whatever the driver delivers
-has come to the chip, and as often; whatever the chip sends was given to the driver, and as often.
+10.0.0.1) on the other end of the chip's cable.  Every frame is followed: whatever the driver
+delivers has come to the chip, and as often; whatever the chip sends was given to the driver, and as
+often.
 """
 from chips.rig import Rig
 from spinet import Stack
@@ -168,12 +169,12 @@ def text(frame):
 class World:
     """See above.  `options` are those of `Rig`; `driver` those of the driver.
 
-    `most_ms` bounds how long everybody sleeps when nothing happens.  Unless `watched`, nobody looks at
-    the frames, and the bus is clean.
+    `most_ms` bounds how long everybody sleeps when nothing happens.  Unless `watched`, nobody looks
+    at the frames, and the bus is clean.
     """
 
-    def __init__(self, name, rand, driver=None, rcvbuf=4096, sndbuf=4096, most_ms=1000, watched=True,
-                 **options):
+    def __init__(self, name, rand, driver=None, rcvbuf=4096, sndbuf=4096, most_ms=1000,
+                 watched=True, **options):
         self.time = time = Time()
         self.cable = Cable()
         self.rig = Rig(name, self.cable, time, rand if watched else None, **options)

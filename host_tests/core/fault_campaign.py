@@ -36,7 +36,7 @@ class Talker:
         self.told += n
 
     def turn(self):
-        # Each call of a socket polls the stack, so they are made only where there is something to do.
+        # Each call of a socket polls the stack: only where there is something to do.
         conn = self.sock.conn
         while self.sent < self.told and conn.s_len < len(conn.sbuf):
             part = pattern(self.sent, min(self.told - self.sent, 4000))

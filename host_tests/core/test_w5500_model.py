@@ -33,7 +33,7 @@ def test_01_a_frame_lasts_while_selected_and_addresses_count_up():
 
 def test_02_direction_is_the_control_byte_s():
     h = Host()
-    h.write(0x09, 0x00, 1, 2, 3)
+    rule("read-ignored", h.write, 0x09, 0x00, 1, 2, 3)
     assert h.read(0x09, 0, 3) == bytes(3), "a read frame never writes"
     assert h.raw(0, 0x39, 4 ^ 4, 0)[3] == 4
     h.write(0x09, 0x04, 7)

@@ -190,9 +190,9 @@ class ResetPin(Pin):
 class IrqPin(Pin):
     """The interrupt line of a chip as an input pin.
 
-    `lose` edges are swallowed; `stuck` (0 or 1) is what the pin reads whatever the chip does, without
-    edges.  `pollable` is what the chip's wire offers to wait on, so that a host can sleep until a
-    frame may have arrived.
+    `lose` edges are swallowed; `stuck` (0 or 1) is what the pin reads whatever the chip does,
+    without edges.  `pollable` is what the chip's wire offers to wait on, so that a host can sleep
+    until a frame may have arrived.
     """
 
     def __init__(self, chip):

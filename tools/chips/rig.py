@@ -52,7 +52,7 @@ def load(text):
 
 
 class Lock:
-    """What `_thread.allocate_lock()` gives, without threads; set `held` for somebody else's turn."""
+    """What `_thread.allocate_lock()` gives, without threads; set `held` for another's turn."""
 
     def __init__(self):
         self.held = False

@@ -2,8 +2,8 @@
 from chips.faults import Fault, common
 
 # A chip that lost its registers shows by whichever is looked at first.
-_LOST = ("registers_lost", "socket_lost", "rx_pointer", "rx_bad_length", "command_timeout", "absent",
-         "tx_stuck")
+_LOST = ("registers_lost", "socket_lost", "rx_pointer", "rx_bad_length", "command_timeout",
+         "absent", "tx_stuck")
 
 
 def _tear(rig, rand):

@@ -277,7 +277,7 @@ class Socket:
             elif n:
                 out = chip.out
                 self.ring_read(chip.tx_memory, self.tx_base, self.tx_size, self.tx_rd, out, 0, n)
-                if chip.overcommitted:
+                if chip.overcommitted and chip.overcommit_damages:
                     out[n >> 1] ^= 0xFF
                 while n < 60:
                     out[n] = 0
@@ -337,7 +337,7 @@ class Socket:
         if chip.bad_lengths:                    # (19)
             chip.bad_lengths -= 1
             length = chip.bad_length
-        if chip.overcommitted:
+        if chip.overcommitted and chip.overcommit_damages:
             frame[n >> 1] ^= 0xFF
         memory = chip.rx_memory
         base = self.rx_base
