@@ -35,7 +35,7 @@ class Lab:
                  chip="w5500"):
         self.lines = []
         link = launch.free_ports(2)
-        launch.make_flash(flash, dict(settings or {}, chip=chip))
+        launch.make_flash(flash, dict(launch.STATIC, **settings or {}, chip=chip))
         if program:
             (pathlib.Path(flash) / "program.py").write_text(program)
         self.gateway = Gateway(

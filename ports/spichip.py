@@ -58,6 +58,7 @@ class SpiPort:
         self._clock = clock
         self._sleep = sleep or getattr(time, "sleep_ms", _sleep_ms)
         self._edge = True       # the interrupt line fell since the driver last looked
+        self.wake = None        # called, with the pin, whenever it falls
         self._rx_buf = self._rx_views = None
         self._tx_buf = self._tx_views = None
         self._tx_next = None    # a buffer that was sent from while `_tx_buf` was another ...
@@ -101,6 +102,11 @@ class SpiPort:
         self._linked = False
 
     deinit = close
+
+    @property
+    def has_irq(self):
+        """Whether an interrupt comes with each frame."""
+        return self._irq is not None
 
     @property
     def pollable(self):
@@ -196,7 +202,9 @@ class SpiPort:
         return step
 
     def _on_edge(self, pin):
-        self._edge = True       # nothing else: no SPI in what may be a hard interrupt
+        self._edge = True       # no SPI in what may be a hard interrupt
+        if self.wake is not None:
+            self.wake(pin)
 
     # --- buffers ---
 

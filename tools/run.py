@@ -2,8 +2,8 @@
 
 `make run` runs this.  Settings come from options or from the environment:
 PORT (of the page; default 8080 or the next free one), RUNTIME (micropython or
-cpython), CHIP (w5500 or enc28j60), TAP (the name of a TAP device to put the
-board on, as root, instead of the gateway).
+cpython), CHIP (w5500 or enc28j60), TAP (the name of a TAP device to put the board
+on, as root, instead of the gateway).
 """
 import argparse
 import http.client
@@ -192,7 +192,8 @@ class Run:
         self.stop = threading.Event()
         self.console = None
         self.deaths = []
-        self.flash = launch.make_flash(flash, {"chip": chip})
+        # The kernel at the other end of a TAP device is no DHCP server.
+        self.flash = launch.make_flash(flash, dict(launch.STATIC if tap else {}, chip=chip))
         link = launch.free_ports(2)
         self.network = TapNetwork(link, tap) if tap else GatewayNetwork(link, port, exact)
         self.board = launch.Board(self.flash, link, runtime, on_line=self.line, chip=chip)

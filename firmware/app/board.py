@@ -7,6 +7,7 @@ import spinet
 from app import http, status
 from app import services as small
 from app.server import Server
+from spinet import addr
 
 _RETRY_S = 3
 _FASTEST = {"w5500": 33000000, "enc28j60": 20000000}
@@ -28,9 +29,15 @@ def bring_up(settings):
             time.sleep(_RETRY_S)
     nic = spinet.LAN(port)
     nic.config(hostname=settings["hostname"])
-    nic.ipconfig(addr4=settings["address"], gw4=settings["gateway"])
+
+    def say(address):
+        mask = nic.ipconfig("addr4")[1]
+        print("%s at %s/%d" % (nic.config("hostname"), address, addr.prefixlen(mask)))
+
+    nic.on_address = say
+    if settings["address"] != "dhcp":
+        nic.ipconfig(addr4=settings["address"], gw4=settings["gateway"])
     nic.active(True)
-    print("%s at %s" % (settings["hostname"], settings["address"]))
     return nic
 
 

@@ -7,7 +7,7 @@ reported in words and the defaults stand, so that a board always comes up.
 """
 import json
 
-from spinet import addr
+from spinet import addr, lan
 
 FILE = "netcfg.json"
 
@@ -17,8 +17,8 @@ DEFAULTS = {
     "spi": {"id": 0, "baudrate": 33000000, "sck": 18, "mosi": 19, "miso": 16},
     "pins": {"cs": 17, "reset": 20, "irq": 21},
     "mac": "",                      # empty: made from the chip's unique id
-    "address": "192.168.1.177/24",
-    "gateway": "192.168.1.1",
+    "address": "dhcp",              # or "192.168.1.177/24"
+    "gateway": "",                  # only with an address
     "services": {"http": 80, "echo": 7, "discard": 9, "source": 19},
 }
 
@@ -69,10 +69,18 @@ def overlay(defaults, found, where):
     return settings
 
 
-def _chip(name):
+def _check_address(text):
+    if text != "dhcp":
+        addr.parse_cidr(text)
+
+
+def _check_chip(name):
     if name not in ("w5500", "enc28j60"):
         raise ValueError("not a chip with a driver")
 
 
-_CHECKS = {"chip": _chip, "address": addr.parse_cidr, "gateway": addr.parse, "mac": addr.mac}
+_CHECKS = {
+    "chip": _check_chip, "address": _check_address, "gateway": addr.parse, "mac": addr.mac,
+    "hostname": lan.hostname,
+}
 _KIND = {dict: "an object", str: "a text", int: "a whole number"}

@@ -7,7 +7,7 @@ SLOW_RUNTIME = prim.IMPLEMENTATION == "portable"
 
 
 def test_bytes_and_selects_of_full_frames():
-    """At most 15 % over what the register tables need, both ways, polled and by interrupt."""
+    """At most 15 % over what the chip's registers need, both ways, polled and by interrupt."""
     for name in sorted(CHIPS):
         kind = CHIPS[name]
         for irq in (True, False):

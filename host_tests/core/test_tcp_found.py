@@ -1,7 +1,12 @@
 """What the campaign of random networks has found (tools/sim), each as the few segments it takes."""
 from kit import raises
 from net import Net, Peer
+from test_tcp_cookies import full
 from test_tcp_options import sacking
+
+from spinet.prim import diff32
+from spinet.tcp import output
+from spinet.tcp.states import PERSIST
 
 
 def test_a_syn_ack_that_crosses_ours_opens_the_connection():
@@ -95,3 +100,70 @@ def test_an_acknowledgement_that_gets_out_does_not_strand_data_that_did_not():
     p.one("A", 1, 2)
     p.run(5)
     assert p.one("PA", 1, 2).data == b"stays"
+
+
+def test_a_later_segment_of_a_peer_with_a_cookie_does_not_reset_it():
+    # Its first was lost, or found the backlog full: it will come again.
+    p, server = full()
+    p.send("S")
+    p.one("SA", 0, 1)
+    p.send("PA", 101, 1, b"y" * 100)
+    p.send("FA", 201, 1)
+    p.none()
+    p.send("PA", 1, 1, b"x" * 100)
+    s, _ = server.accept()
+    assert s.recv(500) == b"x" * 100
+
+
+def test_ecn_flags_of_a_handshake_say_nothing_about_congestion():
+    # No window is open yet that could be reduced.
+    for congestion in ("reno", "cubic"):
+        p = Peer()
+        p.stack.tcp.ecn = True
+        p.stack.tcp.congestion = congestion
+        server = p.stack.socket()
+        server.bind(("", 80))
+        server.listen()
+        p.send("SEC", options=b"\2\4\5\xb4")
+        p.take()
+        p.send("AE", 1, 1)
+        s, _ = server.accept()
+        p.send("SAE", 0, 1)
+        assert s.conn.cwnd == 14600 and p.stack.tcp.count["ecn"] == 0
+
+
+def test_a_reused_port_begins_above_what_its_last_connection_has_sent():
+    # The clock of initial sequence numbers ticks 250 times in a millisecond: data goes faster.
+    net = Net(delay_ms=0, rcvbuf=60000, sndbuf=60000)
+    server = net.b.socket()
+    server.bind(("", 80))
+    server.listen()
+    ends = []
+    for _ in range(2):
+        s = net.a.socket()
+        s.bind(("", 4000))
+        s.connect(("10.0.0.2", 80))
+        ends.append(s.conn)
+        other, _ = server.accept()
+        first = bytes(s.conn.head[4:8])
+        if len(ends) == 2:
+            assert diff32(first, 0, ends[0].head, 4) > 0
+        s.sendall(bytes(50000))
+        assert len(other.read(50000)) == 50000
+        s.close()
+        other.close()
+        net.until(lambda: ends[-1].info()["state"] == "TIME_WAIT")
+
+
+def test_a_probe_is_no_longer_than_a_segment():
+    # Held back by a port that was busy; then everything went at once, in one frame of 4 KB.
+    p = Peer()
+    s = p.accept(mss=500)
+    s.conn.flags |= PERSIST
+    p.end.send_to, send_to = p.end.send_to, lambda frame: None
+    s.send(bytes(3000))
+    p.end.send_to = send_to
+    p.take()
+    s.conn.snd_nxt = 0
+    output.probe(s.conn)
+    assert [len(sent.data) for sent in p.take()] == [500]

@@ -197,8 +197,8 @@ def test_published_drivers_come_up_and_carry_frames():
     for name in sorted(STARTS):
         for start in (0, 0xFF00):
             h = Published(name, start)
-            for k in range(30):
-                data = frame(60 + k * 50, seed=k)
+            for k in range(12):
+                data = frame(60 + k * 132, seed=k)
                 h.wire.put(data, frame(60, seed=k))
                 h.time.advance(400000)
                 h.time.advance(400000)

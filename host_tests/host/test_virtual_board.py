@@ -292,5 +292,58 @@ def test_a_broken_configuration_is_reported_and_the_board_comes_up(tmp_path, tex
     (tmp_path / "netcfg.json").write_text(text)
     with lab:
         assert complaint in lab.wait_line("netcfg.json")
-        lab.wait_line("spinet at 192.168.1.177/24")
+        lab.wait_line("spinet at 10.0.2.15/24")     # by DHCP
         assert lab.board.alive()
+
+
+@pytest.mark.parametrize("runtime", ("cpython", "micropython"))
+def test_the_address_comes_by_dhcp(tmp_path, runtime):
+    need_runtime(runtime)
+    with Lab(tmp_path, runtime, {"address": "dhcp", "gateway": "", "hostname": "desk-7"}) as lab:
+        lab.wait_line("desk-7 at 10.0.2.15/24")
+        status = lab.status()
+        assert status["interface"]["address"] == launch.ADDRESS
+        assert status["interface"]["gateway"] == launch.GATEWAY
+        assert status["counters"]["eth0.dhcp"]["ack"] == 1
+        assert lab.gateway.dhcp.leases()[0][2] == "desk-7"
+
+
+BACKGROUND = """
+import time
+import spinet
+from app import board, config
+
+settings = config.load()
+nic = board.bring_up(settings)
+server = board.services(nic, settings)
+nic.background()
+echo = nic.stack.socket()
+echo.bind(("", 5000))
+echo.listen(1)
+end = time.time() + 8
+n = 0
+print("computing")
+while time.time() < end:
+    n += 1
+print("computed", nic._background.pumps > 50)
+sock, peer = echo.accept()
+sock.settimeout(10)
+print("said", sock.recv(100))
+sock.close()
+nic.background(False)
+"""
+
+
+@pytest.mark.parametrize("runtime", ("cpython", "micropython"))
+def test_dhcp_and_connections_go_on_while_the_board_computes(tmp_path, runtime):
+    need_runtime(runtime)
+    settings = {"address": "dhcp", "gateway": "", "services": {}}
+    with Lab(tmp_path, runtime, settings, BACKGROUND, (("tcp", 5000),)) as lab:
+        lab.wait_line("computing")
+        assert lab.wait_line("spinet at 10.0.2.15/24", 10)
+        assert not [line for line in lab.lines if line.startswith("computed")], "not meanwhile"
+        with lab.connect(5000) as sock:
+            sock.sendall(b"hello")
+            assert not [line for line in lab.lines if line.startswith("computed")]
+            lab.wait_line("computed True")
+            lab.wait_line("said b'hello'")

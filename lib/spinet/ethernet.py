@@ -5,11 +5,10 @@ header stands ready: an IPv4 packet is built at `tx[header_len:]` and leaves
 with `output(hop, n)`.  Ethernet II (IEEE 802.3, RFC 894) is one kind, bare IP
 (a TUN device, a tunnel) the other; `loopback.py` has the third.
 """
-from spinet.arp import Arp, Neighbour
+from spinet.arp import BROADCAST, Arp, Neighbour
 from spinet.prim import copy, eq6, put16, urandom
 from spinet.timers import Timers
 
-BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 _LEAST = 60     # of a frame without its checksum
 _VLAN = 0x8100
 

@@ -30,6 +30,7 @@ class Stack:
         self.random = random
         self.timers = Timers(clock())
         self.protocols = {}
+        self.services = {}          # name: an optional part, whose `count` `stats` shows
         self.raw = Raw(self)
         self.icmp = Icmp(self)
         self.udp = Udp(self)
@@ -39,8 +40,12 @@ class Stack:
         self.protocols[17] = self.udp
         self.interfaces = []
         self.names = []
+        self.dns_servers = []       # 4 bytes each, the preferred one first
+        self.ntp_servers = []       # the same
+        self.domain = ""            # of this host
+        self.search = []            # domains in which short names are looked up; empty: `domain`
         self._links = []
-        self._polling = False
+        self.polling = False
         self.lo = self._attach(Loopback(self.timers), "lo")
         self.lo.add_address("127.0.0.1/8")
         self.wait = wait or Waiter(self)
@@ -85,9 +90,9 @@ class Stack:
         waiting; a frame that arrives in the meantime is a reason to call
         earlier.  Does nothing when called from within itself.
         """
-        if self._polling:
+        if self.polling:
             return 0
-        self._polling = True
+        self.polling = True
         try:
             timers = self.timers
             timers.now = now = self.clock() if now is None else now
@@ -103,7 +108,7 @@ class Stack:
                 return 0
             return _LONGEST if wait is None or wait > _LONGEST else wait
         finally:
-            self._polling = False
+            self.polling = False
 
     def idle(self, ms=_LONGEST):
         """The end of one turn of a program's loop: `poll`, then wait at most `ms` for more to do.
@@ -154,6 +159,8 @@ class Stack:
                 found[name + ".port"] = link.port.count
         for name in ("icmp", "raw", "udp", "tcp"):
             found[name] = getattr(self, name).count
+        for name in self.services:
+            found[name] = self.services[name].count
         return found
 
     def capture(self, ip, file):

@@ -262,5 +262,7 @@ class Udp:
                         e._path.mtu = info
                     e.error = (EMSGSIZE if code == 4 else ECONNREFUSED if code in (2, 3)
                                else ENETUNREACH if code in (0, 6) else EHOSTUNREACH)
+                    if e.waiter:
+                        e.waiter()
                     return
         self.count["bad_icmp"] += 1

@@ -17,8 +17,9 @@ import sys
 import threading
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
-ADDRESS = "10.0.2.15/24"
+ADDRESS = "10.0.2.15/24"        # the first that the gateway gives out
 GATEWAY = "10.0.2.2"
+STATIC = {"address": ADDRESS, "gateway": GATEWAY}
 
 
 def free_ports(count):
@@ -34,7 +35,10 @@ def free_ports(count):
 
 
 def make_flash(path, settings=None):
-    """Lay out a board's flash in the directory `path` (made if missing), with these settings."""
+    """Lay out a board's flash in the directory `path` (made if missing), with these settings.
+
+    Without settings those that are there stay, and a new board gets its address by DHCP.
+    """
     path = pathlib.Path(path)
     path.mkdir(parents=True, exist_ok=True)
     for name, target in (
@@ -46,9 +50,9 @@ def make_flash(path, settings=None):
             if link.is_symlink():
                 link.unlink()
             link.symlink_to(target)
-    config = {"address": ADDRESS, "gateway": GATEWAY}
-    config.update(settings or {})
-    (path / "netcfg.json").write_text(json.dumps(config, indent=2) + "\n")
+    netcfg = path / "netcfg.json"
+    if settings is not None or not netcfg.exists():
+        netcfg.write_text(json.dumps(settings or {"address": "dhcp"}, indent=2) + "\n")
     return path
 
 

@@ -9,6 +9,7 @@ With a `Time` everything takes the time it takes: command acceptance, frames at 
 lock, auto-negotiation.  With `time=None` all of it is done at once and frames are fetched from
 the wire only when the host looks for them, a few at a time.
 """
+from chips import w5500_engine as engine
 from chips.bus import Deadline, Violation
 from chips.w5500_builtin import answer, wanted
 from chips.w5500_socket import Socket
@@ -271,6 +272,8 @@ class W5500Model:
                 s.accepted()
             if s.finish.armed and s.finish.due():
                 s.finished()
+            if s.retry.armed and s.retry.due():
+                engine.due(s)
         arrival = self._arrival
         while True:
             n = self._coming
@@ -294,7 +297,7 @@ class W5500Model:
         s = self.sockets[0]
         if s.sending:
             s.finished()
-        if s.rx_rd == s.rx_wr and s.regs[3] == 0x42:
+        if s.rx_rd == s.rx_wr and (s.regs[3] == 0x42 or len(self.active) > 1):
             frame = self.frame
             k = _BURST
             while k:
@@ -319,6 +322,8 @@ class W5500Model:
         if common[0x0F] | common[0x10] | common[0x11] | common[0x12]:
             answer(self, frame, n)
         s = self.sockets[0]
+        if len(self.active) > 1 or s.regs[3] != 0x42:
+            engine.arrived(self, frame, n)
         if s.regs[3] != 0x42:
             self.count["rx_closed"] += 1
         elif self.deaf:

@@ -42,7 +42,10 @@ class Switch:
 
 
 class Router:
-    """Forwards IPv4 between its legs; says so when a packet does not fit (RFC 1191), unless `mute`.
+    """Forwards IPv4 between its legs.
+
+    What does not fit is fragmented, or if it may not be, reported to its sender (RFC 1191),
+    unless the router is `mute`.
 
     `leg(address, length, mtu)` makes a socket, `know(address, mac)` tells of a host beyond it.
     """
@@ -97,17 +100,36 @@ class Router:
         mac = other.hosts.get(there)
         if mac is None:
             self.dropped["no_host"] += 1
-        elif n > other.mtu:
+        elif n > other.mtu and frame[20] & 0x40:
             self.dropped["too_big"] += 1
             if not self.mute:
                 self._too_big(leg, frame, other.mtu)
         else:
-            out = bytearray(frame[:14 + n])
-            out[:6] = mac
-            out[6:12] = other.mac
-            out[22] -= 1
-            _sum(out, 14, 34, 24)
-            other.out.carry(out)
+            frame = bytearray(frame[:14 + n])
+            frame[:6] = mac
+            frame[6:12] = other.mac
+            frame[22] -= 1
+            self._send(other, frame, n)
+
+    def _send(self, leg, frame, n):
+        """Send a datagram of `n` bytes that lacks the checksum only, in fragments if need be."""
+        most = leg.mtu - 20 & ~7 if n > leg.mtu else n
+        at = 0
+        flags = frame[20] << 8 | frame[21]
+        while n - 20 - at > most:
+            self._send_one(leg, frame[:34] + frame[34 + at:34 + at + most], flags | 0x2000, at)
+            at += most
+        self._send_one(leg, frame[:34] + frame[34 + at:] if at else frame, flags, at)
+
+    def _send_one(self, leg, frame, flags, at):
+        n = len(frame) - 14
+        flags += at >> 3
+        frame[16] = n >> 8
+        frame[17] = n & 255
+        frame[20] = flags >> 8
+        frame[21] = flags & 255
+        _sum(frame, 14, 34, 24)
+        leg.out.carry(frame)
 
     def _too_big(self, leg, frame, mtu):
         """Destination unreachable, fragmentation needed, with the next hop's MTU."""

@@ -1,5 +1,9 @@
 """Many seeds, and what is to be known of one that failed: `play(first, last)`, `explain(seed)`."""
+import io
+import sys
+
 from sim import record, scenario
+from sim.engine import Stuck
 
 LINES = 80      # of the trace that are shown
 
@@ -42,6 +46,8 @@ def explain(seed, error=None, lines=LINES, pcap=None):
         played.run()
     except Exception as e:
         again = e
+    if again is not None and not isinstance(again, (AssertionError, Stuck)):
+        said.append(_traceback(again))
     if error is not None and str(again) != str(error):
         said.append("IT DID NOT REPEAT: the second time it was %r" % (again,))
     said += ["    " + fact for fact in played.facts]
@@ -58,3 +64,14 @@ def explain(seed, error=None, lines=LINES, pcap=None):
         said.append("%s: %s" % (host.name, ", ".join(
             ["%s %d" % (key, count[key]) for key in sorted(count) if count[key]])))
     return "\n".join(said)
+
+
+def _traceback(error):
+    out = io.StringIO()
+    if hasattr(sys, "print_exception"):
+        sys.print_exception(error, out)
+    else:
+        import traceback
+
+        traceback.print_exception(type(error), error, error.__traceback__, file=out)
+    return out.getvalue()

@@ -194,8 +194,9 @@ def left_behind(host):
         found.append("listeners")
     timers = tcp.timers
     for i in range(timers._n):
-        if hasattr(timers.heap[i], "rport"):
-            found.append("a timer of a connection")
+        name = type(timers.heap[i]).__name__
+        if name in ("Conn", "Search"):
+            found.append("a timer of a connection: %s" % name)
     return "; ".join(found)
 
 

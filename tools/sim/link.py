@@ -7,6 +7,7 @@ corruption, jitter, reordering, duplication.  What is lost has used the line.
 
 All shares are in millionths (ppm), all times in microseconds.
 """
+from spinet.prim import cksum
 
 
 class Port:
@@ -64,6 +65,7 @@ class Pipe:
     delay_us    from the last bit sent to the last bit received
     jitter_us   up to so much more, without change of order
     queue       bytes that may wait, 0: any number
+    mark        from so many on, packets of ECN's are marked (RFC 3168, 5), 0: none is
     loss        what of it is lost (`loss.py`): a callable, True for a frame that is
     corrupt     share of IPv4 packets in which a bit is inverted
     reorder     share of frames that come up to `reorder_us` late and let others pass
@@ -74,7 +76,7 @@ class Pipe:
 
     def __init__(self, sim, sink, rate=0, delay_us=0, jitter_us=0, queue=0, loss=None, corrupt=0,
                  reorder=0, reorder_us=3000, duplicate=0, duplicate_us=3000, down=(), holds=False,
-                 medium="ethernet"):
+                 mark=0, medium="ethernet"):
         self.sim = sim
         self.sink = sink
         self.rate = rate
@@ -95,11 +97,17 @@ class Pipe:
         # Of one byte, in 1024ths of a microsecond.
         self._byte = (8 * 1024 * 1000000 + rate - 1) // rate if rate else 0
         self._queue = queue * self._byte >> 10      # as time on the line
+        self._mark = mark * self._byte >> 10
         self._faulty = bool(loss or corrupt or reorder or duplicate or down or jitter_us)
         self.free = 0       # when the line has sent all that it was given
         self._last = 0      # when the latest frame in order arrives
         self.frames = self.bytes = 0
         self.dropped = {"queue": 0, "loss": 0, "down": 0}
+
+    def lose(self, loss):
+        """From now on what `loss` says is lost."""
+        self.loss = loss
+        self._faulty = True
 
     def full(self):
         """Whether another frame would find no place in the queue."""
@@ -119,6 +127,8 @@ class Pipe:
                 if self._queue and free - due > self._queue:
                     self._drop("queue", frame)
                     return
+                if self._mark and free - due > self._mark:
+                    frame = _marked(frame, 14 if self.ethernet else 0)
                 due = free
             self.free = due = due + (len(frame) * self._byte >> 10)
         due += self.delay
@@ -172,6 +182,19 @@ class Pipe:
         if self.sim.tap:
             self.sim.tap.lost(self, frame, "corrupt")
         self.sink(frame)
+
+
+def _marked(frame, h):
+    """The frame, with "congestion experienced" if it is of an ECN-capable transport."""
+    if h and (frame[12] != 8 or frame[13]) or not frame[h + 1] & 3:
+        return frame
+    frame = bytearray(frame)
+    frame[h + 1] |= 3
+    frame[h + 10] = frame[h + 11] = 0
+    k = cksum(frame, h, h + 20) ^ 0xFFFF
+    frame[h + 10] = k >> 8
+    frame[h + 11] = k & 255
+    return frame
 
 
 def cable(sim, a, b, back=None, **qualities):

@@ -36,6 +36,7 @@ class Scenario:
         self.rtt_us = 0         # of the whole way, without queues
         self.idle_us = 0        # that users take for themselves
         self.outage_us = 0
+        self.life_us = 30000000     # no frame takes longer than that
         self.pipes = []
         self.servers = []
         self.addresses = []
@@ -60,12 +61,22 @@ class Scenario:
             "timestamps": rand.below(3) > 0,
             "sack": rand.below(4) > 0,
             "window_scaling": rand.below(3) > 0,
+            "rack": rand.below(2) > 0,
+            "ecn": rand.below(3) == 0,
+            "congestion": rand.choose("reno", "reno", "cubic", "cubic", "none"),
         }
+        if rand.below(8) == 0:
+            settings["autosize"] = 100000
+        if rand.below(8) == 0:
+            settings["half_open_max"] = 1 + rand.below(4)
         host = self.sim.host("abcdefgh"[len(self.hosts)], **settings)
-        self.facts.append("%s: rcvbuf %d sndbuf %d%s%s%s" % (
-            host.name, settings["rcvbuf"], settings["sndbuf"],
-            " timestamps" * settings["timestamps"], " sack" * settings["sack"],
-            " scaling" * settings["window_scaling"]))
+        said = ["%s: %s" % (host.name, settings["congestion"])]
+        for key in sorted(settings):
+            if settings[key] is True:
+                said.append(key)
+            elif settings[key] and key != "congestion":
+                said.append("%s %d" % (key, settings[key]))
+        self.facts.append(" ".join(said))
         self.hosts.append(host)
         return host
 
@@ -129,6 +140,8 @@ class Scenario:
             self.slowest = min(self.slowest or rate, rate)
             qualities["queue"] = rand.choose(0, 5000, 20000, 100000)
             qualities["holds"] = rand.below(5) == 0
+            if rand.below(3) == 0:
+                qualities["mark"] = rand.between(1500, 20000)
         back = {}
         if bad:
             self._faults(qualities, back)
@@ -297,7 +310,7 @@ class Scenario:
                 self.hosts[a], self.hosts[b], self.addresses[b], 80, plans[0], plans[1],
                 None, server, 4000))
         self.conversations += conversations
-        self.series.append(Series(conversations))
+        self.series.append(Series(conversations, self.life_us))
 
     def _strangers(self):
         """Nobody listens, or there is no such host."""
@@ -362,6 +375,10 @@ class Scenario:
             left = left_behind(host)
             if left:
                 raise Broken("%s is left with: %s" % (host.name, left))
+        # What SYN cookies cost a client in bad luck is told in cookies.py.
+        for host in self.hosts:
+            if host.stack.tcp.count["cookie_sent"]:
+                self.gentle = False
         limit = self.limit_us() if self.gentle else 0
         for conversation in self.conversations:
             why = conversation.verdict(limit) or (

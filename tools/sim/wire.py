@@ -84,6 +84,8 @@ class Wire:
         h = 14 if pipe.ethernet else 0
         if h and (frame[12] != 8 or frame[13]) or frame[h + 9] != 6 or not pipe.last:
             return
+        if frame[h + 6] & 31 or frame[h + 7]:
+            return      # not the first fragment
         flow = self.flows.get(bytes(frame[h + 12:h + 24]))
         s = h + 20
         flags = frame[s + 13]

@@ -4,35 +4,37 @@
     conn.py     one connection: its variables, its timers, what its user calls
     input.py    what is done with a segment that arrives
     output.py   what is sent
-    listen.py   half-open connections and the accept queue
     ranges.py   out-of-order data
     rto.py      the retransmission timeout
     reno.py     congestion control
     options.py  window scale, timestamps, SACK
     recovery.py what is done about loss
-    isn.py      initial sequence numbers and ephemeral ports
+    isn.py      initial sequence numbers, ephemeral ports, the clock behind them
     limit.py    how many resets and challenges are sent
-    days.py     clocks of connections that are silent for days
 
 and, imported when they are first needed or wanted:
 
+    sack.py     what is done about loss with a peer that reports what it has
+    rack.py     the same by time
+    cubic.py, none.py   other congestion controls, congestion.py finds them
+    ecn.py      explicit congestion notification
+    listen.py   half-open connections and the accept queue
     cookies.py  SYN cookies
     pressure.py who has to go when there is no room for another connection
+    icmp.py     what ICMP errors do to a connection
     pmtu.py     the largest segment that the path takes
+    keep.py     keepalive
+    days.py     clocks of connections that are silent for days
     sizes.py    rings that change their size
     info.py     what a console shows
 """
-from spinet.errors import (
-    EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, os_error,
-)
+from spinet.errors import EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, os_error
 from spinet.prim import BUFFER, MANY, add32, cksum, diff32, eq4, get32
 from spinet.tcp import limit, options, output, reno
 from spinet.tcp.conn import Conn
-from spinet.tcp.days import Days
 from spinet.tcp.input import arrives
-from spinet.tcp.isn import Secret
+from spinet.tcp.isn import Clock, Secret
 from spinet.tcp.limit import Budget
-from spinet.tcp.listen import Listener
 from spinet.tcp.output import ACK, RST, SYN
 from spinet.tcp.states import ECN, SYN_SENT, TIME_WAIT
 
@@ -77,19 +79,19 @@ class Tcp:
         self.secret = Secret(stack.random)
         self._resets = Budget(self.timers, stack.random)
         self._challenges = Budget(self.timers, stack.random)
-        self._days = Days(self)
+        self.clock = Clock(self)
         self._pressure = None
+        self._path = None           # the last that was made
+        self._before = None     # the header of one in TIME-WAIT that makes way for a new one
         self.count = {
-            "rx": 0, "connect": 0, "established": 0, "retransmit": 0,
-            "timeout": 0, "fast_retransmit": 0, "probe": 0, "keepalive": 0, "reset_sent": 0,
+            "rx": 0, "connect": 0, "established": 0, "retransmit": 0, "timeout": 0,
+            "fast_retransmit": 0, "probe": 0, "keepalive": 0, "reset_sent": 0,
             "reset_received": 0, "challenge_ack": 0, "timed_out": 0, "keepalive_dead": 0,
             "runt": 0, "bad_checksum": 0, "group": 0, "no_listener": 0, "no_socket": 0,
             "out_of_window": 0, "no_ack": 0, "bad_ack": 0, "no_syn": 0, "ooo_full": 0,
             "backlog_full": 0, "half_open_full": 0, "too_many": 0, "no_memory": 0,
-            "time_wait_full": 0,
-            "rate_limited": 0, "bad_icmp": 0, "paws": 0,
-            "no_timestamp": 0, "tail_probe": 0, "sack_ignored": 0,
-            "spurious": 0, "ecn": 0,
+            "time_wait_full": 0, "rate_limited": 0, "bad_icmp": 0, "paws": 0,
+            "no_timestamp": 0, "tail_probe": 0, "sack_ignored": 0, "spurious": 0, "ecn": 0,
             "cookie_sent": 0, "cookie": 0, "evicted": 0, "smaller": 0, "larger": 0,
         }
 
@@ -140,12 +142,15 @@ class Tcp:
                     and eq4(buf, h + 16, c.path.src, 0)):
                 if c.state == TIME_WAIT and self._reopens(c, buf, s, p):
                     break
-                if (buf[s + 13] > 63 or buf[h + 1] & 3 == 3) and c.flags & ECN:
+                if (buf[s + 13] > 63 or buf[h + 1] & 3 == 3) and c.ecn:
                     c.ecn.arrives(c, buf, h, s)
                 arrives(c, buf, s, p, end)
+                if c.waiter:
+                    c.waiter()
                 return
             c = c.next
         self._unmatched(ip, buf, h, s, p, end)
+        self._before = None
 
     def _reopens(self, c, buf, s, p):
         """A newer SYN ends TIME-WAIT: by its timestamp (RFC 6191) or sequence number (MAY-2)."""
@@ -158,6 +163,7 @@ class Tcp:
             newer = stamp > 0 or stamp == 0 and newer
         if not newer:
             return False
+        self._before = c.head
         c.end(0)
         return True
 
@@ -171,27 +177,45 @@ class Tcp:
             listener = self.listener(buf, h + 16, buf[s + 2] << 8 | buf[s + 3])
             if listener is not None:
                 try:
-                    path = self.back(ip, buf, h)
+                    path = self.back(buf, h)
                     if path is not None and buf[s] | buf[s + 1]:
                         listener.syn(path, buf, s, p)
                 except MemoryError:
                     self.count["no_memory"] += 1
                 return
             self.count["no_listener"] += 1
+        elif not flags & ACK and self.listener(
+                buf, h + 16, buf[s + 2] << 8 | buf[s + 3]) is not None:
+            self.count["no_ack"] += 1   # RFC 9293, 3.10.7.2, fourth
+            return
         else:
             cookies = self.cookies
-            if cookies and flags & ACK and cookies.returned(ip, buf, h, s, p, end):
+            if cookies and flags & ACK and cookies.returned(buf, h, s, p, end):
                 return
             self.count["no_socket"] += 1
         if self._may_answer(self._resets):
-            path = self.back(ip, buf, h)
+            path = self.back(buf, h)
             if path is not None:
                 self.count["reset_sent"] += 1
                 output.refuse(path, buf, s, p, end)
 
-    def back(self, ip, buf, h):
+    def back(self, buf, h):
         """The path back to the sender of the datagram at `buf[h]`, or None."""
-        return self.stack.path(bytes(buf[h + 12:h + 16]), PROTO, bytes(buf[h + 16:h + 20]), df=True)
+        path = self._path
+        if path and not self.ecn and path.gen == path.ip.gen and eq4(buf, h + 12, path.dst, 0) and (
+                eq4(buf, h + 16, path.src, 0)):
+            return path
+        return self._find_path(bytes(buf[h + 12:h + 16]), bytes(buf[h + 16:h + 20]))
+
+    def _find_path(self, remote, local):
+        # Connections to the same peer share one path for as long as they want the same of it.
+        path = self._path
+        if path is None or self.ecn or path.gen != path.ip.gen or path.dst != remote or (
+                local is not None and path.src != local):
+            path = self.stack.path(remote, PROTO, local, df=True)
+            if path is not None:
+                self._path = path
+        return path
 
     def listener(self, buf, i, port):
         """Who listens to `port` at the address `buf[i:i + 4]`, or None."""
@@ -205,38 +229,23 @@ class Tcp:
         return found
 
     def error(self, ip, type, code, info, buf, h, s, end):
-        """An ICMP error about a segment of ours whose IPv4 header is at `buf[h]`.
+        """An ICMP error about a segment of ours whose IPv4 header is at `buf[h]` (icmp.py).
 
-        Believed only if it quotes a sequence number that is in flight (RFC 5927, 4).
         `info` is the next hop's MTU, or -1 when this host itself found the peer unreachable.
         """
-        c = self.find(bytes(buf[h + 16:h + 20]), buf[s + 2] << 8 | buf[s + 3],
-                      bytes(buf[h + 12:h + 16]), buf[s] << 8 | buf[s + 1])
-        if c is None or end - s < 8 or not 0 <= diff32(buf, s + 4, c.head, 4) <= c.snd_max:
-            self.count["bad_icmp"] += 1
-            return
-        if type == 3 and code == 4:
-            self.shrink(c, info, (buf[h + 2] << 8 | buf[h + 3]) or 1)
-        elif type == 3:
-            refused = code == 2 or code == 3
-            error = ECONNREFUSED if refused else EHOSTUNREACH if code in (1, 5, 7, 10, 12, 13) \
-                else ENETUNREACH
-            # Once synchronized every error is a soft one (RFC 5927, 5.2).
-            if c.state == SYN_SENT and (refused or info == -1):
-                c.end(error)
-            else:
-                c.soft_error = error
+        try:
+            from spinet.tcp.icmp import error
 
-    def shrink(self, c, mtu=0, sent=0):
-        """Send smaller segments: a router has said so about a packet of `sent` bytes, or, with 0,
-        segments of `c` vanish, large ones perhaps."""
+            error(self, type, code, info, buf, h, s, end)
+        except MemoryError:
+            self.count["no_memory"] += 1
+
+    def shrink(self, c):
+        """Segments of `c` vanish, large ones perhaps: try smaller ones."""
         try:
             from spinet.tcp import pmtu
 
-            if sent:
-                pmtu.too_big(c, mtu, sent)
-            elif c.snd_max >= c.mss:
-                pmtu.black_hole(c)
+            pmtu.black_hole(c)
         except ImportError:
             pass        # left out of this board
         except MemoryError:     # a clause each: a tuple of exceptions would have to be made
@@ -314,14 +323,16 @@ class Tcp:
         except MemoryError:
             return False
 
-    def clock(self):
-        """The stack's clock of 32 bits, milliseconds as 4 bytes in wire form."""
-        return self._days.ms()
-
     def draw_isn(self, c):
         """Give `c` its initial sequence number."""
         path = c.path
-        self.secret.isn(c.head, 4, self._days.ms(), path.src, c.lport, path.dst, c.rport)
+        self.secret.isn(c.head, 4, self.clock.ms(), path.src, c.lport, path.dst, c.rport)
+        before = self._before
+        if before is not None:
+            # Beyond what the connection used that this one replaces (RFC 9293, 3.6.1).
+            if diff32(c.head, 4, before, 4) <= 0:
+                add32(c.head, 4, before, 4, 64000)
+            self._before = None
 
     def draw_clock(self, c):
         """Give `c` timestamps, from an offset of its own (RFC 7323, 5.4).
@@ -332,7 +343,7 @@ class Tcp:
         path = c.path
         base = self.secret.offset(path.src, c.lport, path.dst, c.rport)
         options.begin_clock(c, base, 0, self.timers.now)
-        add32(c.head, 24, c.head, 24, get32(self._days.ms(), 0))
+        add32(c.head, 24, c.head, 24, get32(self.clock.ms(), 0))
 
     def rcv_shift(self, c):
         """The window scale that makes the receive ring of `c`, at its largest, fit 16 bits."""
@@ -384,21 +395,26 @@ class Tcp:
         Raises OSError: ENETUNREACH without a route, EADDRINUSE when the pair of
         addresses is taken, EADDRNOTAVAIL when no ephemeral port is free.
         """
-        path = self.stack.path(remote, PROTO, local, ttl, tos, df=True)
-        if path is None:
-            raise os_error(ENETUNREACH)
+        if ttl == 64 and not tos:
+            path = self._find_path(remote, local)
+        else:
+            path = self.stack.path(remote, PROTO, local, ttl, tos, df=True)
+        if path is None or remote[0] >= 224 or remote in [a.broadcast for a in path.ip.addresses]:
+            raise os_error(ENETUNREACH)     # RFC 9293, 3.9.2.3: one peer, not many
         if not lport:
             lport = self.secret.port(
                 lambda port: port not in self.listeners
                 and self.find(remote, rport, path.src, port) is None)
             if not lport:
                 raise os_error(EADDRNOTAVAIL)
+            old = None
         else:
-            c = self.find(remote, rport, path.src, lport)
-            if c is not None:
-                if c.state != TIME_WAIT:
+            old = self.find(remote, rport, path.src, lport)
+            if old is not None:
+                if old.state != TIME_WAIT:
                     raise os_error(EADDRINUSE)
-                c.end(0)
+                self._before = old.head
+                old.end(0)
         c = Conn(self, path, lport, rport)
         if ttl != 64:
             c.ttl = ttl
@@ -406,8 +422,13 @@ class Tcp:
             c.tos = tos
         c.prefer(rcvbuf, sndbuf, maxseg)
         self.draw_isn(c)
+        if old is not None and diff32(c.head, 4, old.head, 4) <= 0:
+            # It sent faster than the clock ticks: what is still under way must not look new.
+            add32(c.head, 4, old.head, 4, 65536)
         if self.timestamps:
             self.draw_clock(c)
+        if self.ecn:
+            c.flags |= ECN
         self.remember(c)
         c.set_state(SYN_SENT)
         c.snd_nxt = c.snd_max = 1
@@ -424,6 +445,8 @@ class Tcp:
         if not port and not self.catch_all:
             port = self.secret.port(lambda p: p not in self.listeners)
         self.check_free(addr, port)
+        from spinet.tcp.listen import Listener
+
         listener = Listener(self, addr, port, backlog)
         self.listeners.setdefault(port, []).append(listener)
         return listener

@@ -43,13 +43,14 @@ class Conn(Timer):
     error = 0           # why it ended (an errno), 0: it has not, or in peace
     soft_error = 0      # the last ICMP error that was no reason to end it
     listener = None     # where it will be accepted
+    waiter = None       # called when something has happened: may be read or written, has ended
     next = None         # the next connection in the same bucket of the table
     keep = None         # Keepalive, when the user wants it
     t_idle = None       # deadline of TIME-WAIT, FIN-WAIT-2 or keepalive
     fin_at = -1
     snd_shift = rcv_shift = 0   # window scaling (RFC 7323, 2)
     ts_at = 0           # when our timestamp clock was last advanced
-    board = None        # what the peer has selectively acknowledged (recovery.Board)
+    board = None        # what the peer has selectively acknowledged (sack.Board)
     cc_state = None     # what the congestion control keeps of its own
     ecn = None          # explicit congestion notification (ecn.Ecn)
     ooo_last = 0        # where the last out-of-order segment began, from RCV.NXT
@@ -127,12 +128,12 @@ class Conn(Timer):
 
                 self.tuner = Tuner(tcp.timers.now)
             if self.flags & SACK:
-                if self.tcp.rack:
+                if tcp.rack:
                     from spinet.tcp.rack import Board
 
                     self.flags |= RACK
                 else:
-                    Board = recovery.Board
+                    from spinet.tcp.sack import Board
                 self.board = Board(len(self.sbuf))
 
     # -- what the user calls ------------------------------------------------
@@ -279,6 +280,8 @@ class Conn(Timer):
     def keepalive(self, on, idle_ms=7200000, interval_ms=75000, count=9):
         """Probe a peer that has been silent for `idle_ms`, `count` times (RFC 9293, 3.8.4)."""
         if on:
+            from spinet.tcp.keep import Keepalive
+
             self.keep = Keepalive(idle_ms, interval_ms, count, self.tcp.timers.now)
             if self.state != TIME_WAIT:
                 self.arm_idle(idle_ms)
@@ -341,22 +344,8 @@ class Conn(Timer):
             self.tcp.count["timed_out"] += 1
             self.abort(ETIMEDOUT)
             return
-        keep = self.keep
-        if keep is None:
-            return
-        silent = ticks_diff(now, keep.heard)
-        if self.state < ESTABLISHED:
-            self.arm_idle(keep.idle)
-        elif silent < keep.idle:
-            keep.probes = 0
-            self.arm_idle(keep.idle - silent)
-        elif keep.probes and silent >= self.user_timeout > 0 or keep.probes >= keep.count:
-            self.tcp.count["keepalive_dead"] += 1
-            self.abort(self.soft_error or ETIMEDOUT)
-        else:
-            keep.probes += 1
-            output.keepalive(self)
-            self.arm_idle(keep.interval)
+        if self.keep:
+            self.keep.expire(self, now)
 
     # -- how it ends --------------------------------------------------------
 
@@ -391,6 +380,8 @@ class Conn(Timer):
             self.r_len = 0
         self.release()
         self.tcp.forget(self, state)
+        if self.waiter:
+            self.waiter()
 
     def release(self):
         """Give back the memory that no more data will pass through."""
@@ -398,14 +389,3 @@ class Conn(Timer):
         self.ooo = self.board = None
         if not self.r_len:
             self.rbuf = b""
-
-
-class Keepalive:
-    """Keepalive of one connection; times in ms."""
-
-    def __init__(self, idle_ms, interval_ms, count, now):
-        self.idle = idle_ms
-        self.interval = interval_ms
-        self.count = count
-        self.heard = now    # when the peer was last heard of
-        self.probes = 0

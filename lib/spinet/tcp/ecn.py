@@ -5,8 +5,9 @@ datagram says so in every acknowledgement (ECE) until the sender has said that
 it has slowed down (CWR), which it does as after a loss, once per window.
 """
 from spinet.prim import add32, diff32
-from spinet.tcp.states import PERSIST
+from spinet.tcp.states import PERSIST, SYN_RECEIVED
 
+SYN = 2
 ECE = 64
 CWR = 128
 _ECT = 2        # ECT(0), in the last two bits of the type of service
@@ -30,17 +31,26 @@ class Ecn:
     def arrives(self, c, buf, h, s):
         """A segment at `buf[s]` with ECE or CWR, or in a datagram at `buf[h]` that was marked."""
         flags = buf[s + 13]
+        if flags & SYN or c.state <= SYN_RECEIVED:
+            return      # there the flags say something else, and no window is open yet
         if diff32(buf, s + 4, c.head, 8) >= 0:
             if flags & CWR:
                 self.echo = False
             if buf[h + 1] & 3 == _CE:
                 self.echo = True
-        if flags & ECE and 0 <= diff32(buf, s + 8, c.head, 4) <= c.snd_max:
-            if not c.recover and (not self.slowed or diff32(buf, s + 8, self.point, 0) > 0):
-                c.tcp.count["ecn"] += 1
-                c.cc.lost(c)
-                c.cwnd = c.ssthresh
-                self.reduced(c)
+        if flags & ECE:
+            n = diff32(buf, s + 8, c.head, 4)
+            if 0 <= n <= c.snd_max:
+                c.cc_acked -= n     # such an acknowledgement lets the window not grow
+                if not c.recover and not self.did(buf, s + 8):
+                    c.tcp.count["ecn"] += 1
+                    c.cc.lost(c)
+                    c.cwnd = c.ssthresh
+                    self.reduced(c)
+
+    def did(self, buf, i):
+        """Whether the window in which the sequence number at `buf[i]` is was the reason already."""
+        return self.slowed and diff32(buf, i, self.point, 0) <= 0
 
     def reduced(self, c):
         """The congestion window was reduced, for this or another reason (6.1.2)."""

@@ -12,5 +12,5 @@ def info(c):
         "snd_wnd": c.snd_wnd, "rcv_wnd": c.rcv_adv,
         "unacked": c.snd_max, "unsent": max(c.s_len - c.snd_nxt, 0),
         "unread": c.r_len, "retries": c.retries, "pmtu": c.path.mtu,
-        "rcvbuf": len(c.rbuf), "sndbuf": len(c.sbuf),
+        "soft_error": c.soft_error, "rcvbuf": len(c.rbuf), "sndbuf": len(c.sbuf),
     }

@@ -279,7 +279,7 @@ def _measure(c, buf, ts):
     if 0 <= rtt < 120000:
         rto.sample(c, rtt)
         if c.recover and c.board:
-            recovery.echoed(c, rtt)
+            c.board.echoed(c, rtt)
 
 
 def _advance(c, ack, buf, s, p):
@@ -328,6 +328,7 @@ def _see_fin(c, at):
     """The peer's FIN stands `at` bytes beyond RCV.NXT; data before it may still be missing."""
     if RECEIVES >> c.state & 1 and c.fin_at < 0 and at <= c.rcv_adv:
         c.fin_at = at
+        c.ack_owed = 2
 
 
 def _data(c, buf, p, end, seq):
@@ -385,6 +386,8 @@ def _data(c, buf, p, end, seq):
     c.r_len += n
     c.rcv_adv -= n
     add32(c.head, 8, c.head, 8, n)
+    if c.dsack:
+        c.dsack_at -= n
     if c.fin_at >= 0:
         c.fin_at -= n
 
@@ -394,6 +397,8 @@ def _fin(c):
     c.fin_at = -1
     c.ack_owed = 2
     add32(c.head, 8, c.head, 8, 1)
+    if c.dsack:
+        c.dsack_at -= 1
     if c.rcv_adv:
         c.rcv_adv -= 1
     c.set_state(AFTER_FIN[c.state])

@@ -19,6 +19,7 @@ class Listener:
     Connections inherit `rcvbuf`, `sndbuf` and `maxseg`, in bytes; 0: as usual.
     """
 
+    waiter = None       # called when there is somebody to accept
     rcvbuf = sndbuf = maxseg = 0
 
     def __init__(self, tcp, addr, port, backlog):
@@ -94,6 +95,8 @@ class Listener:
             self.tcp.count["backlog_full"] += 1
             return False
         self.queue.append(c)
+        if self.waiter:
+            self.waiter()
         return True
 
     def accept(self):

@@ -8,8 +8,8 @@ spoken (RFC 1191, 6.3), after half a minute where it was a guess, and twice as
 long each time it proves right.  What is tried then is the next larger of the
 sizes below, and given up at the first timeout.
 
-Nobody gets us below `FLOOR`, from where on segments may be fragmented: a forged
-error must not make a stream of tiny ones.  All sizes are of IPv4 packets.
+Nobody gets us below `FLOOR`, where segments may be fragmented: a forged error
+must not make a stream of tiny ones.  All sizes are of IPv4 packets.
 """
 from spinet.timers import Timer
 from spinet.tcp import output
@@ -27,6 +27,7 @@ class Search(Timer):
     def __init__(self, c):
         Timer.__init__(self)
         self._c = c
+        use_own_path(c, True)
         self._mss = c.mss       # what the ends agreed on
         self.good = c.path.mtu  # what was tried before the last step upward
         self.wait = 0
@@ -34,6 +35,8 @@ class Search(Timer):
     def use(self, mtu):
         """Send packets of at most `mtu` bytes from now on."""
         c = self._c
+        if c.path.df == (mtu <= FLOOR):
+            use_own_path(c, mtu > FLOOR)
         c.path.mtu = mtu
         mss = mtu - 20 - len(c.head)
         c.mss = mss if mss < self._mss else self._mss
@@ -76,28 +79,26 @@ def too_big(c, mtu, sent):
         c.tcp.count["bad_icmp"] += 1
         return
     search = _search(c)
-    if mtu < FLOOR:
-        mtu = FLOOR
-        may_fragment(c)
     before = c.mss
-    search.lower(mtu, RAISE_MS)
+    search.lower(max(mtu, FLOOR), RAISE_MS)
     if c.mss < before and CARRIES >> c.state & 1:
         # This is no congestion: send again at once (RFC 1191, 6.5).
         c.snd_nxt = c.rtt_end = 0
         output.push(c)
 
 
-def may_fragment(c):
-    """Routers may fragment what `c` sends."""
-    tcp = c.tcp
+def use_own_path(c, df):
+    """Give `c` a path that it shares with nobody, on which routers may fragment if not `df`."""
     old = c.path
-    path = tcp.stack.path(old.dst, old.head[9], old.src, c.ttl, c.tos)
+    path = c.tcp.stack.path(old.dst, old.head[9], old.src, c.ttl, c.tos, df)
     if path is not None:
         c.path = path
 
 
 def black_hole(c):
-    """The retransmission timer of a connection with full segments in flight expires again."""
+    """The retransmission timer of a connection expires, again, or with a search under way."""
+    if c.snd_max < c.mss:
+        return
     search = c.pmtu
     if search is not None and search.good < c.path.mtu:
         # The last step upward was one too many.

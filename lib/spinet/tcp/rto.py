@@ -54,7 +54,7 @@ def start(c):
     if flags & RACK and c.board.wait:
         delay = c.board.wait
         flags |= PROBE
-    elif c.board and not c.recover and c.srtt:
+    elif c.board and not c.recover and not c.board.probe and c.srtt:
         probe = (c.srtt >> 2) + PROBE_MS
         if c.snd_max <= c.mss:
             probe += ACK_DELAY_MS
