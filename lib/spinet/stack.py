@@ -41,6 +41,11 @@ class Stack:
         self.names = []
         self._links = []
         self._polling = False
+        self.dns_servers = []   # addresses of 4 bytes, the preferred first; filled by DHCP
+        self.domain = ""
+        self.search = []        # domains to try a short name in; empty: `domain`
+        self.ntp_servers = []   # addresses of 4 bytes
+        self.apps = {}          # the optional protocols in use by name: `count`, `close()`
         self.lo = self._attach(Loopback(self.timers), "lo")
         self.lo.add_address("127.0.0.1/8")
         self.wait = wait or Waiter(self)
@@ -154,6 +159,8 @@ class Stack:
                 found[name + ".port"] = link.port.count
         for name in ("icmp", "raw", "udp", "tcp"):
             found[name] = getattr(self, name).count
+        for name in self.apps:
+            found[name] = self.apps[name].count
         return found
 
     def capture(self, ip, file):
@@ -168,6 +175,8 @@ class Stack:
 
     def close(self):
         """Reset connections, close sockets and ports; idempotent."""
+        for name in list(self.apps):
+            self.apps.pop(name).close()
         self.tcp.close()
         for ip in list(self.interfaces):
             self.remove(ip)

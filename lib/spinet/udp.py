@@ -93,6 +93,10 @@ class UdpEndpoint(Datagrams):
         """Send from an address and port of the caller's choosing, as a transparent gateway does."""
         return self.udp.send(self.path_to(dst, bytes(src)), sport, dport, buf, start, end)
 
+    def failed(self, error):
+        """The network says that what was sent did not arrive: an errno."""
+        self.error = error
+
     def close(self):
         """Take nothing any more; idempotent."""
         self.udp.leave(self)
@@ -260,7 +264,7 @@ class Udp:
                         buf, h + 16, e.remote, 0):
                     if type == 3 and code == 4 and e._path and 68 <= info < e._path.mtu:
                         e._path.mtu = info
-                    e.error = (EMSGSIZE if code == 4 else ECONNREFUSED if code in (2, 3)
-                               else ENETUNREACH if code in (0, 6) else EHOSTUNREACH)
+                    e.failed(EMSGSIZE if code == 4 else ECONNREFUSED if code in (2, 3)
+                             else ENETUNREACH if code in (0, 6) else EHOSTUNREACH)
                     return
         self.count["bad_icmp"] += 1
