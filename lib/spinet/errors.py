@@ -29,6 +29,7 @@ def os_error(number):
     return OSError(number, _strerror(number)) if _strerror else OSError(number)
 
 
+EAI_NONAME = -2     # a name without an address
 EPERM = 1
 EBADF = 9
 EAGAIN = getattr(errno, "EAGAIN", 11)

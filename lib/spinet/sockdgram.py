@@ -20,13 +20,13 @@ class DatagramSocket(Socket):
     def bind(self, address):
         """Choose the local address, (host, port); "" is every address, 0 any free port."""
         self._begin()
-        addr, port = resolve(address)
+        addr, port = resolve(address, self)
         self.endpoint.bind(None if addr == ANY else addr, port)
 
     def connect(self, address):
         """Send to, and take from, `address` only; (host, port)."""
         self._begin()
-        addr, port = resolve(address)
+        addr, port = resolve(address, self)
         self.endpoint.connect(addr, port)
 
     def _wait_readable(self, flags):
@@ -114,7 +114,7 @@ class DatagramSocket(Socket):
         """Send one datagram to `address`, the last argument; its length."""
         data = octets(data)
         began = self._begin()
-        addr, port = resolve(args[-1])
+        addr, port = resolve(args[-1], self)
         while True:
             try:
                 return self.endpoint.sendto(data, 0, len(data), addr, port)

@@ -39,12 +39,12 @@ class Stack:
         self.protocols[17] = self.udp
         self.interfaces = []
         self.names = []
+        self.dns_servers = []       # 4 bytes each, the preferred one first
+        self.ntp_servers = []       # the same
+        self.domain = ""            # of this host
+        self.search = []            # domains in which short names are looked up; empty: `domain`
         self._links = []
         self._polling = False
-        self.dns_servers = []   # addresses of 4 bytes, the preferred first; filled by DHCP
-        self.domain = ""
-        self.search = []        # domains to try a short name in; empty: `domain`
-        self.ntp_servers = []   # addresses of 4 bytes
         self.apps = {}          # the optional protocols in use by name: `count`, `close()`
         self.lo = self._attach(Loopback(self.timers), "lo")
         self.lo.add_address("127.0.0.1/8")
