@@ -34,6 +34,7 @@ EPERM = 1
 EBADF = 9
 EAGAIN = getattr(errno, "EAGAIN", 11)
 EACCES = 13
+ENODEV = 19
 EINVAL = 22
 EPIPE = 32
 EDESTADDRREQ = getattr(errno, "EDESTADDRREQ", 89)

@@ -127,10 +127,18 @@ class Ethernet(Link):
     def join(self, mac):
         """Take frames to the group `mac` (6 bytes) too; join it once more and leave it as often."""
         self.groups.append(bytes(mac))
+        self._filter()
 
     def leave(self, mac):
         """Undo one `join`."""
         self.groups.remove(bytes(mac))
+        self._filter()
+
+    def _filter(self):
+        """Tell a port that filters groups which MAC addresses to take beside that of all hosts."""
+        multicast = getattr(self.port, "multicast", None)
+        if multicast is not None:
+            multicast(self.groups[1:])
 
     def hop(self, addr):
         """The neighbour that has the address `addr` (4 bytes), resolved when it is used."""
