@@ -133,8 +133,9 @@ class UdpEndpoint(Datagrams):
     def close(self):
         """Take nothing any more; idempotent."""
         self.udp.leave(self)
-        if self.groups:
-            self.udp.stack.apps["igmp"].forget(self)
+        igmp = self.udp.stack.apps.get("igmp")
+        if self.groups and igmp is not None:
+            igmp.forget(self)
 
 
 class Udp:
