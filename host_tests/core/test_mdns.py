@@ -12,7 +12,7 @@ KINDS = {A: "A", PTR: "PTR", SRV: "SRV", TXT: "TXT", NSEC: "NSEC", AAAA: "AAAA",
 
 
 class Message:
-    """A message: `questions` and the three sections as lists of text, "name TYPE data ttl flush"."""
+    """A message: `questions`, and three sections of text, "name TYPE data ttl flush"."""
 
     def __init__(self, data):
         self.ident = data[0] << 8 | data[1]

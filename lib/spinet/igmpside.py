@@ -318,14 +318,14 @@ class Side(Timer):
     def _begin(self):
         self._n = 8
         self._records = self._count = 0
-        self._at = 0
+        self._here = 0
 
     def _record(self, kind, group):
         tx = self.ip.tx
         if self._n + 8 + 4 * MERGED + 24 > self.ip.id.mtu:
             self._end()
             self._begin()
-        p = self._at = self.ip.hdr + 4 + self._n
+        p = self._here = self.ip.hdr + 4 + self._n
         tx[p] = kind
         tx[p + 1] = tx[p + 2] = tx[p + 3] = 0
         copy(tx, p + 4, group.addr, 0, 4)
@@ -338,7 +338,7 @@ class Side(Timer):
         copy(tx, self.ip.hdr + 4 + self._n, source, 0, 4)
         self._n += 4
         self._count += 1
-        tx[self._at + 3] = self._count
+        tx[self._here + 3] = self._count
 
     def _end(self):
         if self._records:
