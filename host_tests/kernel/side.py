@@ -55,17 +55,12 @@ class Side:
 
     def daemon(self, *command, said=None, where=None, timeout_s=20, **kwargs):
         """Start a program, and wait until it says `said` if that is given."""
-        process = (where or self.them).popen(*command, stdout=-1, stderr=-2, text=True, **kwargs)
+        process = (where or self.them).popen(*command, stdout=-1, stderr=-2, **kwargs)
         heard = []
-        end = time.monotonic() + timeout_s
         while said is not None:
-            left = end - time.monotonic()
-            assert left > 0 and process.poll() is None, (command[0], heard, process.poll())
-            if select.select([process.stdout], [], [], min(left, 1))[0]:
-                line = process.stdout.readline()
-                heard.append(line)
-                if said in line:
-                    break
+            heard.append(line(process, timeout_s, heard))
+            if said in heard[-1]:
+                break
         return process
 
     def close(self):
@@ -73,10 +68,18 @@ class Side:
             namespace.close()
 
 
-def line(process, timeout_s=20):
-    """The next line that a process of ours says."""
-    assert select.select([process.stdout], [], [], timeout_s)[0], "it says nothing"
-    return process.stdout.readline().strip()
+def line(process, timeout_s=20, heard=()):
+    """The next line that a process says."""
+    rest = process.__dict__.setdefault("rest", b"")
+    end = time.monotonic() + timeout_s
+    while b"\n" not in rest:
+        left = end - time.monotonic()
+        more = left > 0 and select.select([process.stdout], [], [], left)[0] and os.read(
+            process.stdout.fileno(), 65536)
+        assert more, "%s says no more; it said %s" % (process.args[4:6], [*heard, rest])
+        rest += more
+    said, process.rest = rest.split(b"\n", 1)
+    return said.decode().strip()
 
 
 def wait_for(condition, timeout_s=15):

@@ -8,6 +8,7 @@ import pytest
 from side import RUNTIMES, THEM, Side, line, wait_for
 
 GROUP = "239.1.2.3"
+IP_RECVTTL = 12
 
 
 class Bridged(Side):
@@ -120,7 +121,7 @@ pump(1000)
     listener.bind(("", 5001))
     listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
                         socket.inet_aton("239.1.2.4") + socket.inet_aton(THEM))
-    listener.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTTL, 1)
+    listener.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
     sock = sender(side)
     for data, group in ((b"one", GROUP), (b"other", "239.9.9.9"), (b"two", GROUP)):
         sock.sendto(data, (group, 5000))
