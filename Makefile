@@ -3,14 +3,15 @@ PYTHON ?= python3
 PY = build/venv/bin/python
 PYTEST = $(PY) -m pytest
 
-export RUNTIME TAP PORT
+export RUNTIME TAP PORT CHIP
 
-.PHONY: help run test test-core test-fast bench size lint clean env
+.PHONY: help run test test-core test-fast sim differential faults chips
+.PHONY: bench bench-loss size lint clean env
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: env ## a virtual board with a web page, no root, no hardware (RUNTIME=cpython, TAP=name, PORT=n)
+run: env ## a virtual board with a web page, no root, no hardware (RUNTIME=cpython, CHIP=enc28j60, TAP=name, PORT=n)
 	@$(PY) tools/run.py
 
 test: ## all tests, on CPython and on both MicroPythons (ARGS="-k arp" for pytest)
@@ -23,11 +24,27 @@ test-core: env ## only the core tests, on the three runtimes
 test-fast: env ## all tests but the slow ones
 	$(PYTEST) -m "not slow" $(ARGS)
 
+sim: env ## random networks in virtual time, all invariants checked (SEEDS=n, FIRST=seed)
+	@$(PY) tools/campaign.py --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) $(ARGS)
+
+differential: env ## random conversations with the kernel, both ways (root; ARGS="FIRST LAST")
+	@$(PY) host_tests/kernel/differential.py $(ARGS)
+
 bench: env ## rates and throughput against the kernel (root); a table and build/bench.json
 	@$(PY) tools/bench.py $(ARGS)
 
+bench-loss: env ## TCP with frames lost, the kernel on both ends beside it (root); build/bench-loss.json
+	@$(PY) tools/bench_loss.py $(ARGS)
+
 size: env ## bytes of each module, RAM on a 32-bit MicroPython; a table and build/size.json
 	@$(PY) tools/size.py
+
+faults: env ## hours of faults on a modelled chip (CHIP=w5500, SEEDS=100, MINUTES=120, FIRST=0, LOG=1)
+	@$(PY) tools/faults.py --chip $(or $(CHIP),w5500) --seeds $(or $(SEEDS),100) \
+		--minutes $(or $(MINUTES),120) --first $(or $(FIRST),0) $(if $(LOG),--log)
+
+chips: env ## bytes, chip selects and throughput of the drivers at each SPI clock (CHIP=name for one)
+	@$(PY) tools/chip_table.py $(CHIP)
 
 lint: env ## ruff
 	@$(PY) -m ruff check .

@@ -5,8 +5,11 @@ from spinet.prim import ticks_add, ticks_diff, ticks_ms
 
 _RETRY_MS = 1000        # between attempts to bring up a chip that does not answer
 _GIVE_UP_MS = 600       # a chip that does not answer this long after a reset is not there
+_AGAIN_MS = 25          # between looks at one that starts
 _START_MS = 20          # from reset to first access
 _PULSE_MS = 2           # of reset
+_QUIET_MS = 15000       # nothing received for so long is suspicious ...
+_QUIET_MOST_MS = 3600000    # ... and after each attempt to help, twice as long, up to this
 
 # What `_state` says.
 UP = 0
@@ -32,8 +35,8 @@ class SpiPort:
     and what the chip needs regularly from then on.  A driver gives `recv`, `send`, `sendv`,
     `_check(now)` (link and health, when `_at` is due; sets `_at` and `_linked`), `_set_up()`
     (program all registers; did it work?), `_awake()` (has the reset ended?), `_soft_reset()`,
-    `_forget()` (drop what is known of the chip's state), `_shut()`, `_complaint()`, and a `count`
-    that has the keys used here.
+    `_forget()` (drop what is known of the chip's state), `_shut()`, `_complaint()`, a `count`
+    that has the keys used here, and perhaps `filter(groups)`: which multicast frames to take.
 
     `recv` and `send` of the subclass are wrapped only where the bus is shared.  While somebody
     else holds the lock nothing is received and `send` says False, which `count["bus_busy"]` counts.
@@ -55,6 +58,7 @@ class SpiPort:
         self._clock = clock
         self._sleep = sleep or getattr(time, "sleep_ms", _sleep_ms)
         self._edge = True       # the interrupt line fell since the driver last looked
+        self.wake = None        # called, with the pin, whenever it falls
         self._rx_buf = self._rx_views = None
         self._tx_buf = self._tx_views = None
         self._tx_next = None    # a buffer that was sent from while `_tx_buf` was another ...
@@ -62,6 +66,8 @@ class SpiPort:
         self._linked = False
         self._state = _LOST
         self._at = self._give_up_at = clock()
+        self._heard = self._told = -1   # `count["rx"]`, and `count["tx"]` when that changed last
+        self._quiet_ms = self._quiet_at = self._quiet_step = 0
         _output(cs)
         if reset is not None:
             _output(reset)
@@ -98,6 +104,11 @@ class SpiPort:
     deinit = close
 
     @property
+    def has_irq(self):
+        """Whether an interrupt comes with each frame."""
+        return self._irq is not None
+
+    @property
     def pollable(self):
         """What the interrupt pin offers to `select.poll()`, if anything."""
         return getattr(self._irq, "pollable", None)
@@ -124,15 +135,15 @@ class SpiPort:
                 irq.init(irq.IN, irq.PULL_UP)
             irq.irq(self._on_edge, irq.IRQ_FALLING)
 
-    def _begin_reset(self, now):
-        """Reset the chip; `_tend` goes on from there."""
+    def _begin_reset(self, now, pin=True):
+        """Reset the chip, by its pin if there is one and unless told not to; `_tend` goes on."""
         self.count["reset"] += 1
         self._forget()
         if self._linked:
             self._linked = False
             self.count["link_down"] += 1
         self._give_up_at = ticks_add(now, _GIVE_UP_MS)
-        if self._reset is not None:
+        if pin and self._reset is not None:
             self._reset(0)
             self._state = _PULSE
             self._at = ticks_add(now, _PULSE_MS)
@@ -158,14 +169,42 @@ class SpiPort:
             self._state = UP
             self._check(now)
         elif ticks_diff(now, self._give_up_at) < 0:
-            self._at = ticks_add(now, 10)
+            self._at = ticks_add(now, _AGAIN_MS)
         else:
             self.count["absent"] += 1
             self._state = _LOST
             self._at = ticks_add(now, _RETRY_MS)
 
+    def _too_quiet(self, now):
+        """The receiver may be deaf: 1 to 4, how much should be done about it; mostly 0.
+
+        Most chips do not say that they have gone deaf, but no network is silent for ever.  The
+        driver opens the receiver anew (1), sets up the chip (2), resets it by command (3), and by
+        its pin (4), which costs the link: only if something was sent that nobody answered.
+        """
+        step = 0
+        heard = self.count["rx"]
+        if heard != self._heard:
+            self._heard = heard
+            self._told = self.count["tx"]
+            self._quiet_ms = _QUIET_MS
+            self._quiet_step = 0
+        elif self._linked:
+            if ticks_diff(now, self._quiet_at) < 0:
+                return 0
+            step = self._quiet_step % 4 + 1
+            if step == 4 and self.count["tx"] == self._told:
+                step = 1
+            self._quiet_step = step
+            self._quiet_ms = min(2 * self._quiet_ms, _QUIET_MOST_MS)
+            self.count["rx_silent"] += 1
+        self._quiet_at = ticks_add(now, self._quiet_ms)
+        return step
+
     def _on_edge(self, pin):
-        self._edge = True       # nothing else: no SPI in what may be a hard interrupt
+        self._edge = True       # no SPI in what may be a hard interrupt
+        if self.wake is not None:
+            self.wake(pin)
 
     # --- buffers ---
 

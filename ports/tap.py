@@ -35,7 +35,9 @@ class TunTap:
         try:
             self._fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as e:
-            raise OSError(e.errno, "/dev/net/tun: %s (is the module tun loaded?)" % e.strerror)
+            why = ("needs root, or permission to open it" if e.errno == errno.EACCES
+                   else "%s (is the module tun loaded?)" % e.strerror)
+            raise OSError(e.errno, "/dev/net/tun: " + why)
         self.pollable = self
         try:
             wanted = struct.pack("16sH22x", name.encode()[:15], self._mode | _NO_PI)

@@ -15,8 +15,10 @@ from spinet.prim import copy, ticks_add, ticks_diff, ticks_ms
 
 _TEND_MS = 500          # link poll and register check
 _FALLBACK_MS = 100      # look for frames even if the interrupt line says there are none
-_STUCK_MS = 50          # a SEND that takes longer will never end
-_POLLS = 64             # register polls per wait
+_STUCK_MS = 50          # a SEND or a command that takes longer will never end
+_WAIT_MS = 10           # for a command of a repair, the only thing that is waited for
+_POLLS = 64             # register polls per wait of anything else
+_MOST = 4096            # and per wait of a repair, whatever the clock says
 
 _MIN, _MAX = 60, 1514
 _SIZE = 16384
@@ -45,31 +47,32 @@ class W5500(SpiPort):
     """A port; the arguments not explained here are those of `spichip.SpiPort`.
 
     promiscuous   take every frame, whatever its destination
-    multicast     take frames to IPv4 groups from the start (see `multicast()`)
 
     Raises OSError, which names what was read, if no W5500 answers; ValueError for a MAC address
     that is zero or a multicast one.
     """
 
     def __init__(self, spi, cs, *, irq=None, reset=None, mac=None, promiscuous=False,
-                 multicast=False, lock=None, spi_init=None, clock=ticks_ms, sleep=None):
+                 lock=None, spi_init=None, clock=ticks_ms, sleep=None):
         self.count = {
             "rx": 0, "tx": 0, "rx_bad_length": 0, "rx_too_long": 0, "rx_torn": 0,
-            "rx_pointer": 0, "rx_full": 0, "tx_bad_size": 0, "tx_no_link": 0, "tx_lost": 0,
-            "tx_late": 0, "tx_timeout": 0, "tx_stuck": 0, "sendok_lost": 0,
-            "command_timeout": 0, "socket_lost": 0, "registers_lost": 0, "absent": 0,
-            "irq_missed": 0, "spi_errors": 0, "link_up": 0, "link_down": 0, "bus_busy": 0,
-            "reopen": 0, "setup": 0, "reset": 0,
+            "rx_pointer": 0, "rx_full": 0, "rx_silent": 0, "tx_bad_size": 0, "tx_no_link": 0,
+            "tx_lost": 0, "tx_late": 0, "tx_timeout": 0, "tx_stuck": 0, "sendok_lost": 0,
+            "command_late": 0, "command_timeout": 0, "socket_lost": 0, "registers_lost": 0,
+            "absent": 0, "irq_missed": 0, "spi_errors": 0, "link_up": 0, "link_down": 0,
+            "bus_busy": 0, "reopen": 0, "setup": 0, "reset": 0,
         }
         SpiPort.__init__(self, spi, cs, irq, reset, mac, lock, spi_init, clock, sleep)
-        # Sn_MR: MACRAW alone, or with MFEN, MIP6B and perhaps MMB
-        self._mode = 0x04 if promiscuous else 0x94 if multicast else 0xB4
+        self._promiscuous = promiscuous
+        self._mode = 0x04 if promiscuous else 0xB4      # Sn_MR: see `filter`
         self._program = _program(self.mac)
         self._open_mode = bytearray(b"\x00\x00\x0c\x00")              # write Sn_MR
         self._point_rx = bytearray(b"\x00\x28\x0c\x00\x00")           # write RX_RD
         self._point_tx = bytearray(b"\x00\x24\x0c\x00\x00")           # write TX_WR
         self._said = bytearray(9)
         self._state_said = bytearray(6)
+        self._ask_sizes = bytearray(b"\x00\x1e\x08\x00\x00")      # read both Sn_...BUF_SIZE
+        self._sizes_said = bytearray(5)
         self._head = bytearray(3)
         self._two = bytearray(2)
         self._regs = bytearray(0x3A)        # common registers as last read
@@ -78,11 +81,15 @@ class W5500(SpiPort):
         self._rd = self._wr = 0         # RX_RD, TX_WR
         self._avail = 0                 # bytes known to wait from RX_RD on
         self._command = False           # a command may not have been accepted yet
+        self._slow = False              # ... which is noticed; patience ends at `_late_at`
         self._sending = False           # SENDOK of the last SEND was not seen yet
-        self._late = False              # ... and `_late_at` is when patience ends
+        self._late = False              # ... which is noticed; the same
         self._late_at = 0
+        self._other = 0                 # the one of the other sockets that was checked last
         self._trouble = False           # something was repaired since the last check
-        self._strikes = 0               # repairs since the last check without any
+        self._strikes = 0               # repairs since one of them helped
+        self._rx_then = -1              # `count["rx"]` at the last one that receiving needed
+        self._tx_strikes = 0            # the same for sending, until a frame has left
         self._reconfigure = False       # Sn_MR is to change
         self._look_at = clock()
         self._begin()
@@ -146,13 +153,8 @@ class W5500(SpiPort):
 
         A frame that cannot be sent (no link, no chip, wrong size) is dropped and counted.
         """
-        if not self._linked:
-            now = self._clock()
-            if ticks_diff(now, self._at) >= 0:
-                self._tend(now)
-            if not self._linked:
-                self.count["tx_no_link"] += 1
-                return True
+        if not self._linked and self._still_no_link():
+            return True
         if n < _MIN:
             if n < 14:
                 self.count["tx_bad_size"] += 1
@@ -193,8 +195,7 @@ class W5500(SpiPort):
         if n < 14 or n > _MAX:
             self.count["tx_bad_size"] += 1
             return True
-        if not self._linked:
-            self.count["tx_no_link"] += 1
+        if not self._linked and self._still_no_link():
             return True
         spi = self._spi
         cs = self._cs
@@ -211,6 +212,16 @@ class W5500(SpiPort):
             n = _MIN
         cs(1)
         return self._launch(n)
+
+    def _still_no_link(self):
+        """Look again, if it is time; is a frame to be dropped?"""
+        now = self._clock()
+        if ticks_diff(now, self._at) >= 0:
+            self._tend(now)
+            if self._linked:
+                return False
+        self.count["tx_no_link"] += 1
+        return True
 
     def _write_pieces(self, buf, n):
         """`buf[0:n]` over the bus without a view of it; the end is padded with what was there."""
@@ -231,6 +242,8 @@ class W5500(SpiPort):
             self.count["tx_lost"] += 1
             return True
         if self._command and not self._accepted():
+            if self._slow:
+                return False
             self.count["tx_lost"] += 1
             return True
         spi = self._spi
@@ -251,10 +264,27 @@ class W5500(SpiPort):
         self.count["tx"] += 1
         return True
 
-    def multicast(self, wanted):
-        """Take frames to IPv4 groups, or not.  Frames that wait in the chip are lost."""
-        mode = (self._mode & ~0x20) if wanted else (self._mode | 0x20)
-        if self._mode & 0x80 and mode != self._mode:
+    def filter(self, groups):
+        """Take frames to these groups (6-byte addresses) too.
+
+        The chip knows no single groups: it lets through those of IPv4, those of IPv6, or, where
+        others are wanted, everything.  Until then not even 01:00:5E:00:00:01: only who is in
+        another group has to answer for it.  Frames that wait in the chip at a change are lost.
+        """
+        if self._promiscuous:
+            return
+        mode = 0xB4                     # MACRAW, MFEN, and MMB, MIP6B against what is not wanted
+        for mac in groups:
+            if mac[0] == 1 and mac[1] == 0 and mac[2] == 0x5E:
+                if mac[3] or mac[4] or mac[5] != 1:
+                    mode &= ~0x20
+            elif mac[0] == 0x33 and mac[1] == 0x33:
+                mode &= ~0x10
+            else:
+                mode &= ~0x80
+        if not mode & 0x80:
+            mode = 0x04
+        if mode != self._mode:
             self._mode = mode
             self._reconfigure = True
             self._at = self._clock()
@@ -301,8 +331,6 @@ class W5500(SpiPort):
             spi.write_readinto(_ASK, said)
             cs(1)
             n = (said[3] << 8) | said[4]
-            if not n:
-                return 0
             rd = (said[5] << 8) | said[6]
             # The size may change between its two bytes: believe it when the pointers say the same,
             # and only if they never do (nobody documents RX_WR well) when it reads the same twice.
@@ -323,7 +351,7 @@ class W5500(SpiPort):
         cs = self._cs
         spi = self._spi
         said = self._state_said
-        tries = _POLLS
+        tries = 1 if self._slow else _POLLS
         while tries:
             cs(0)
             spi.write_readinto(_ASK_STATE, said)
@@ -336,12 +364,17 @@ class W5500(SpiPort):
 
     def _accepted(self):
         """The same, and is the socket open?  If not, that is looked into."""
-        if not self._idle():
-            self._repair("command_timeout")
-        elif self._state_said[5] == 0x42:
-            return True
-        else:
+        if self._idle():
+            self._slow = False
+            if self._state_said[5] == 0x42:
+                return True
             self._check(self._clock())
+        elif not self._slow:
+            self._slow = True
+            self._late_at = ticks_add(self._clock(), _STUCK_MS)
+            self.count["command_late"] += 1
+        elif ticks_diff(self._clock(), self._late_at) >= 0:
+            self._repair("command_timeout")
         return False
 
     def _sent(self):
@@ -365,6 +398,8 @@ class W5500(SpiPort):
                 spi.write(_CLEAR_SENT)
                 cs(1)
                 self._sending = self._late = False
+                if self._tx_strikes:
+                    self._tx_strikes = 0
                 return True
             tries -= 1
         now = self._clock()
@@ -402,14 +437,18 @@ class W5500(SpiPort):
         i = 0
         while i < 0x15 and regs[i] == want[i + 3]:
             i += 1
-        if i < 0x15 or regs[0x16] or regs[0x18] != 1 or regs[0x19] != 7:
+        if (
+            i < 0x15 or regs[0x16] or regs[0x18] != 1 or regs[0x19] != 7
+            or regs[0x2E] & 0xC0 != 0x80 or self._memory_taken()
+        ):
             self._repair("registers_lost")
             return
         linked = regs[0x2E] & 1 == 1
         regs = self._socket_regs
         self._read_socket()
         if (
-            regs[3] != 0x42 or regs[0x1E] != 16 or regs[0x1F] != 16
+            regs[0] != self._open_mode[3] or regs[3] != 0x42 or regs[0x1E] != 16
+            or regs[0x1F] != 16 or regs[0x2C] != 4
             or (regs[0x28] << 8) | regs[0x29] != self._rd
             or (regs[0x24] << 8) | regs[0x25] != self._wr
         ):
@@ -421,11 +460,29 @@ class W5500(SpiPort):
             if linked and self._sending and not regs[2] & 0x18:
                 self._reopen()
             self._linked = linked
-        if self._reconfigure:
+        step = self._too_quiet(now)
+        if step == 2:
+            if not self._set_up():
+                self._begin_reset(now)
+        elif step > 2:
+            self._begin_reset(now, step == 4)
+        elif step or self._reconfigure:
             self._reopen()
-        if not self._trouble:
+        if not self._trouble and self.count["rx"] != self._rx_then:
             self._strikes = 0
         self._trouble = False
+
+    def _memory_taken(self):
+        """Does one of the other sockets, each in its turn, have memory that is socket 0's?"""
+        self._other = other = self._other % 7 + 1
+        ask = self._ask_sizes
+        ask[2] = 0x08 | other << 5
+        said = self._sizes_said
+        cs = self._cs
+        cs(0)
+        self._spi.write_readinto(ask, said)
+        cs(1)
+        return said[3] or said[4]
 
     def _read_common(self):
         head = self._head
@@ -452,11 +509,18 @@ class W5500(SpiPort):
         self.count[why] += 1
         self._avail = 0
         self._trouble = True
-        self._strikes += 1
-        if why != "registers_lost" and self._strikes <= 2 and self._reopen():
-            return
-        if self._strikes <= 4 and self._set_up():
-            return
+        if why == "tx_stuck":
+            self._tx_strikes = strikes = self._tx_strikes + 1
+        else:
+            self._strikes = strikes = self._strikes + 1
+            self._rx_then = self.count["rx"] if why == "rx_bad_length" else -1
+        if strikes <= 4:
+            self._read_common()
+            if self._regs[0x39] == 4:       # else nobody is there who could be helped
+                if why != "registers_lost" and strikes <= 2 and self._reopen():
+                    return
+                if self._set_up():
+                    return
         self._begin_reset(self._clock())
 
     def _write(self, data):
@@ -467,11 +531,21 @@ class W5500(SpiPort):
 
     def _do(self, command):
         """A socket command; Sn_SR once the chip has taken it, -1 if it does not."""
-        if self._command and not self._idle():
+        if self._command and not self._wait():
             return -1
         self._write(command)
         self._command = True
-        return self._state_said[5] if self._idle() else -1
+        return self._state_said[5] if self._wait() else -1
+
+    def _wait(self):
+        """Wait until the last command is taken; was it?"""
+        end = ticks_add(self._clock(), _WAIT_MS)
+        tries = _MOST
+        while not self._idle():
+            tries -= 1
+            if not tries or ticks_diff(self._clock(), end) >= 0:
+                return False
+        return True
 
     def _shut(self):
         self._do(_CLOSE)
@@ -480,7 +554,7 @@ class W5500(SpiPort):
         """Close and open socket 0: what waited in the chip is lost.  Did it work?"""
         self.count["reopen"] += 1
         self._avail = 0
-        self._sending = self._late = self._reconfigure = False
+        self._sending = self._late = self._slow = self._reconfigure = False
         if self._do(_CLOSE) != 0:
             return False
         self._open_mode[3] = self._mode
@@ -503,7 +577,7 @@ class W5500(SpiPort):
         self._read_common()
         if regs[0x39] != 4 or not self._wires() or self._do(_CLOSE) != 0:
             return False
-        if not regs[0x2E] & 1:
+        if not regs[0x2E] & 1 or regs[0x2E] & 0xC0 != 0x80:
             # Perhaps somebody set a PHY mode: what the pins say counts after a reset pulse.
             self._write(b"\x00\x2e\x04\x38")
             self._write(b"\x00\x2e\x04\xb8")
@@ -532,7 +606,7 @@ class W5500(SpiPort):
     def _forget(self):
         """The chip is about to be reset."""
         self._avail = 0
-        self._command = self._sending = self._late = False
+        self._command = self._slow = self._sending = self._late = False
 
     def _soft_reset(self):
         self._write(_SOFT_RESET)

@@ -117,6 +117,7 @@ class WirePort:
 
     pads = False
     pollable = None
+    on_frame = None     # called when a frame has come, if set
 
     def __init__(self, hub, number, mac):
         self.hub = hub
@@ -174,6 +175,8 @@ class WirePort:
         copy(self._frames[i], 0, buf, 0, n)
         self._lengths[i] = n
         self._waiting = waiting + 1
+        if self.on_frame:
+            self.on_frame()
 
     def link(self):
         """Whether this port and another one of its cable, hub or switch are plugged in."""

@@ -202,6 +202,7 @@ def kernel():
     listening = {}
     for port in (7, 8, 9, 19):
         s = socket.create_server(("", port), backlog=64)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
         listening[s.fileno()] = port
         add(s, port)
         poller.modify(s, select.EPOLLIN)

@@ -1,10 +1,11 @@
 """A network for a virtual board, on any host, without root.
 
 The board's link ends here in a stack of our own at 10.0.2.2.  It answers ARP
-and ping for that address.  The TCP connections and UDP datagrams that the board
-sends out, to whatever address, are carried by ordinary sockets of the host;
-chosen ports of the host lead to ports of the board.  10.0.2.2 itself stands for
-the host: what the board sends there goes to 127.0.0.1.
+and ping for that address, and gives out 10.0.2.15 and following by DHCP.  The
+TCP connections and UDP datagrams that the board sends out, to whatever address,
+are carried by ordinary sockets of the host; chosen ports of the host lead to
+ports of the board.  10.0.2.2 itself stands for the host: what the board sends
+there goes to 127.0.0.1.
 
 A connection of the board opens when the real one has (`door.py`).  Flow
 control is end to end: each direction of a TCP connection has one buffer
@@ -27,9 +28,11 @@ import time
 from door import Door
 from relay import RESET, Relay
 from spinet import Stack, addr
+from spinet.dhcpd import Dhcpd
 
 UDP_FLOWS = 256             # at most; the one used longest ago makes room
 UDP_IDLE_S = 60
+LEASES = 15, 31             # the last bytes of the first and the last address given out
 
 Forward = collections.namedtuple("Forward", "protocol host_port board_address board_port")
 Forward.__doc__ = "A port of the host (0: a free one) that leads to the board's; tcp or udp."
@@ -92,6 +95,9 @@ class Gateway:
         self.ip = self.stack.add(port, address=address)
         self.ip.transparent = True
         self.own = addr.parse_cidr(address)[0]
+        first, last = (addr.fmt(self.own[:3] + bytes([n])) for n in LEASES)
+        self.dhcp = Dhcpd(self.ip, first, last, router=addr.fmt(self.own),
+                          dns=nameservers() or [addr.fmt(self.own)], ping_ms=0)
         self.bind = bind
         self.selector = selectors.DefaultSelector()
         self.relays = set()
@@ -373,6 +379,21 @@ class Gateway:
             self.count["udp_in"] += 1
         except OSError:
             self.count["udp_dropped"] += 1
+
+
+def nameservers(path="/etc/resolv.conf"):
+    """The host's servers of names that a board can reach through the gateway too."""
+    found = []
+    try:
+        with open(path) as file:
+            for line in file:
+                words = line.split()
+                if len(words) >= 2 and words[0] == "nameserver" and ":" not in words[1] and (
+                        not words[1].startswith("127.")):
+                    found.append(words[1])
+    except OSError:
+        pass
+    return found
 
 
 def endpoint(text):

@@ -2,7 +2,7 @@
 
 `make run` runs this.  Settings come from options or from the environment:
 PORT (of the page; default 8080 or the next free one), RUNTIME (micropython or
-cpython), TAP (the name of a TAP device to put the board on, as root, instead of
+cpython), CHIP (w5500 or enc28j60), TAP (the name of a TAP device to put the board on, as root, instead of
 the gateway).
 """
 import argparse
@@ -187,15 +187,16 @@ class Bridge:
 class Run:
     """One run: the network, the board, and the display, until `stop` is set."""
 
-    def __init__(self, port, exact, runtime, tap, flash):
+    def __init__(self, port, exact, runtime, tap, flash, chip="w5500"):
         self.runtime = runtime
         self.stop = threading.Event()
         self.console = None
         self.deaths = []
-        self.flash = launch.make_flash(flash)
+        # The kernel at the other end of a TAP device is no DHCP server.
+        self.flash = launch.make_flash(flash, dict(launch.STATIC if tap else {}, chip=chip))
         link = launch.free_ports(2)
         self.network = TapNetwork(link, tap) if tap else GatewayNetwork(link, port, exact)
-        self.board = launch.Board(self.flash, link, runtime, on_line=self.line)
+        self.board = launch.Board(self.flash, link, runtime, on_line=self.line, chip=chip)
         self.before = None
         self.client = None      # the connection to the board's page
 
@@ -357,6 +358,8 @@ def main():
                         % DEFAULT_PORT)
     parser.add_argument("--runtime", choices=("micropython", "cpython"),
                         default=os.environ.get("RUNTIME") or "micropython")
+    parser.add_argument("--chip", choices=("w5500", "enc28j60"),
+                        default=os.environ.get("CHIP") or "w5500")
     parser.add_argument("--tap", default=os.environ.get("TAP") or None, metavar="NAME",
                         help="put the board on this TAP device (root), not behind the gateway")
     parser.add_argument("--flash", default=str(REPO / "build/board"), metavar="DIR",
@@ -364,7 +367,7 @@ def main():
     args = parser.parse_args()
     try:
         run = Run(args.port or DEFAULT_PORT, args.port is not None, args.runtime, args.tap,
-                  args.flash)
+                  args.flash, args.chip)
     except (Failed, FileNotFoundError) as failure:
         print("make run: %s" % failure, file=sys.stderr)
         return 1

@@ -7,8 +7,10 @@ import spinet
 from app import http, status
 from app import services as small
 from app.server import Server
+from spinet import addr
 
 _RETRY_S = 3
+_FASTEST = {"w5500": 33000000, "enc28j60": 20000000}
 _ORDER = ("http", "echo", "discard", "source")
 
 
@@ -27,23 +29,33 @@ def bring_up(settings):
             time.sleep(_RETRY_S)
     nic = spinet.LAN(port)
     nic.config(hostname=settings["hostname"])
-    nic.ipconfig(addr4=settings["address"], gw4=settings["gateway"])
+
+    def say(address):
+        mask = nic.ipconfig("addr4")[1]
+        print("%s at %s/%d" % (nic.config("hostname"), address, addr.prefixlen(mask)))
+
+    nic.on_address = say
+    if settings["address"] != "dhcp":
+        nic.ipconfig(addr4=settings["address"], gw4=settings["gateway"])
     nic.active(True)
-    print("%s at %s" % (settings["hostname"], settings["address"]))
     return nic
 
 
 def open_port(settings):
     """The driver for the chip that `settings` describes.  Raises OSError if it does not answer."""
-    from spinet.ports.w5500 import W5500
+    chip = settings["chip"]
+    if chip == "enc28j60":
+        from spinet.ports.enc28j60 import ENC28J60 as Driver
+    else:
+        from spinet.ports.w5500 import W5500 as Driver
 
     pins = settings["pins"]
     bus = settings["spi"]
     spi = machine.SPI(
-        bus["id"], baudrate=bus["baudrate"], polarity=0, phase=0,
+        bus["id"], baudrate=min(bus["baudrate"], _FASTEST[chip]), polarity=0, phase=0,
         sck=machine.Pin(bus["sck"]), mosi=machine.Pin(bus["mosi"]), miso=machine.Pin(bus["miso"]),
     )
-    return W5500(
+    return Driver(
         spi,
         cs=machine.Pin(pins["cs"], machine.Pin.OUT, value=1),
         reset=machine.Pin(pins["reset"], machine.Pin.OUT, value=1),

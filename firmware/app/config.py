@@ -1,22 +1,24 @@
 """Settings: defaults for a Pico with a W5500, wired as the W5500-EVB-Pico; netcfg.json over them.
 
+`chip` may also be "enc28j60", on the same pins; the SPI clock is lowered to what it can take.
+
 A missing file means defaults; a broken one, or a key of the wrong kind, is
 reported in words and the defaults stand, so that a board always comes up.
 """
 import json
 
-from spinet import addr
+from spinet import addr, lan
 
 FILE = "netcfg.json"
 
 DEFAULTS = {
     "hostname": "spinet",
-    "chip": "w5500",
+    "chip": "w5500",                # or enc28j60
     "spi": {"id": 0, "baudrate": 33000000, "sck": 18, "mosi": 19, "miso": 16},
     "pins": {"cs": 17, "reset": 20, "irq": 21},
     "mac": "",                      # empty: made from the chip's unique id
-    "address": "192.168.1.177/24",
-    "gateway": "192.168.1.1",
+    "address": "dhcp",              # or "192.168.1.177/24"
+    "gateway": "",                  # only with an address
     "services": {"http": 80, "echo": 7, "discard": 9, "source": 19},
 }
 
@@ -67,5 +69,18 @@ def overlay(defaults, found, where):
     return settings
 
 
-_CHECKS = {"address": addr.parse_cidr, "gateway": addr.parse, "mac": addr.mac}
+def _check_address(text):
+    if text != "dhcp":
+        addr.parse_cidr(text)
+
+
+def _check_chip(name):
+    if name not in ("w5500", "enc28j60"):
+        raise ValueError("not a chip with a driver")
+
+
+_CHECKS = {
+    "chip": _check_chip, "address": _check_address, "gateway": addr.parse, "mac": addr.mac,
+    "hostname": lan.hostname,
+}
 _KIND = {dict: "an object", str: "a text", int: "a whole number"}

@@ -124,7 +124,7 @@ class Net:
         return client, accepted
 
 
-FLAGS = "FSRPAU"
+FLAGS = "FSRPAUEC"
 
 
 class Segment:

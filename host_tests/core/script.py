@@ -1,4 +1,4 @@
-"""Scripts that read like packet dumps, played in virtual time to one stack.
+"""Scripts that read like packet dumps, played in virtual time to one stack (docs/tcp-scripts.md).
 
     play('''
         socket L
@@ -20,10 +20,11 @@ sum of numbers and of names given by `let`: `n+10`.
 
 Segments.  `<` is sent by the peer, `>` is expected of the stack.  Flags are letters of `SFRPUEW`
 and `.` for ACK, `-` for none; a PSH that is not mentioned may be there.  `FIRST:END(LENGTH)` and
-`ack` count from the initial sequence numbers; `win` is the field as it is sent.  In what is
-expected `*` stands for anything and `a..b` for a range, and what is not mentioned is not compared.
-Data are made up from their place in the stream and compared wherever they come out, at the peer's
-end and at the socket's.
+`ack` count from the initial sequence numbers; `win` and `urg` are the fields as they are sent,
+`tos` is the one of IP, and `badsum` spoils the checksum.  In what is expected `*` stands for
+anything and `a..b` for a range, and what is not mentioned is not compared.  Data are made up from
+their place in the stream and compared wherever they come out, at the peer's end and at the
+socket's.
 
     < . 1:1001(1000) ack 1 win 1000 <nop,nop,TS val 7 ecr a>
     > . 1:1(0) ack 1001 win 0..4096 <TS val b ecr 7,sack 2001:3001>
@@ -39,15 +40,16 @@ and so does the end of the script.
 
 Sockets.  `socket NAME`, then `NAME.bind PORT`, `NAME.listen N`, `NAME.accept NEW`, `NAME.connect`,
 `NAME.send N`, `NAME.recv N`, `NAME.peek N`, `NAME.shutdown WR`, `NAME.close`, `NAME.abort`,
-`NAME.timeout SECONDS`, `NAME.setsockopt OPTION N`, `NAME.getsockopt OPTION`, `NAME.ready`; the NAME
-`s` can be left out.  `= RESULT` follows: a number, `OK`, `EOF`, an errno's name, flags of `ready`;
-without it all that was asked for.  A call followed by `...` blocks: the lines behind it happen
-while it does, up to a line `returned`, where it must have returned; at that line's time, if it has
-one.
+`NAME.linger SECONDS`, `NAME.timeout SECONDS`, `NAME.setsockopt OPTION N`,
+`NAME.getsockopt OPTION`, `NAME.ready`; the NAME `s` can be left out.  `= RESULT` follows: a number,
+`OK`, `EOF`, an errno's name, flags of `ready`; without it all that was asked for.  A call followed
+by `...` blocks: the lines behind it happen while it does, up to a line `returned`, where it must
+have returned; at that line's time, if it has one.
 
 Others:
     run T, skip T       T seconds pass in which nothing is sent; in which anything may be
     state NAME          of the connection; one that is not known is CLOSED
+    state unchanged     since the last such line, perhaps of an included fragment
     info FIELD [OP] N   what `Conn.info` says, or an attribute; OP is ==, >=, <=, >, < or !=
     count NAME [OP] N   a counter of TCP's
     table N, timewait N, halfopen N, queue N    connections; those of the listener `L`
@@ -60,177 +62,22 @@ Others:
 """
 from kit import Clock, Random
 from net import End, checksum
+from script_calls import errno_name, perform
+from script_peers import FRAGMENTS
+from script_wire import (
+    FLAGS, UNREACHABLE, Flow, Sent, parse, read_options, read_word, show, signed, stream, word,
+)
 
-from spinet import Stack, errors
-from spinet import sockbase
+from spinet import Stack
 from spinet.tcp.states import NAMES
 
 LONG_MS = 7200000       # `+*` waits so long
-BASE = bytes(range(251))
-
-# The peers of most scripts, by the state that the connection is left in.  `n` is RCV.NXT, `u`
-# SND.UNA and `x` SND.NXT.
-FRAGMENTS = {
-    "listen": """
-        socket L
-        L.bind 80
-        L.listen 5
-    """,
-    "syn_received": """
-        include listen
-        < S 0:0(0) win 65535 <mss 1460>
-        > S. 0:0(0) ack 1 <mss 1460>
-        let n 1
-        let u 0
-        let x 1
-        state SYN_RECEIVED
-    """,
-    "established": """
-        include syn_received
-        < . 1:1(0) ack 1
-        L.accept s
-        L.close
-        let u 1
-        state ESTABLISHED
-    """,
-    "syn_sent": """
-        socket s
-        connect
-        > S 0:0(0) <mss 1460,*>
-        let u 0
-        let x 1
-        state SYN_SENT
-    """,
-    "connected": """
-        include syn_sent
-        < S. 0:0(0) ack 1 <mss 1460>
-        > . 1:1(0) ack 1 <>
-        let n 1
-        let u 1
-        state ESTABLISHED
-    """,
-    "active_syn_received": """
-        include syn_sent
-        < S 0:0(0) <mss 1460>
-        > S. 0:0(0) ack 1
-        let n 1
-        state SYN_RECEIVED
-    """,
-    # The user has shut down its half, and still reads.
-    "fin_wait_1": """
-        include established
-        shutdown WR
-        > F. 1:1(0) ack 1
-        let x 2
-        state FIN_WAIT_1
-    """,
-    "fin_wait_2": """
-        include fin_wait_1
-        < . 1:1(0) ack 2
-        let u 2
-        state FIN_WAIT_2
-    """,
-    "close_wait": """
-        include established
-        < F. 1:1(0) ack 1
-        > . 1:1(0) ack 2
-        let n 2
-        state CLOSE_WAIT
-    """,
-    "closing": """
-        include fin_wait_1
-        < F. 1:1(0) ack 1
-        > . 2:2(0) ack 2
-        let n 2
-        state CLOSING
-    """,
-    "last_ack": """
-        include close_wait
-        close
-        > F. 1:1(0) ack 2
-        let x 2
-        state LAST_ACK
-    """,
-    "time_wait": """
-        include fin_wait_2
-        < F. 1:1(0) ack 2
-        > . 2:2(0) ack 2
-        let n 2
-        state TIME_WAIT
-    """,
-    # A connection on which all options were agreed; TS val 1000 and 1001 have been seen.
-    "all_options": """
-        include listen
-        < S 0:0(0) win 65535 <mss 1460,sackOK,TS val 1000 ecr 0,wscale 0>
-        > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 0 ecr 1000,wscale 0>
-        < . 1:1(0) ack 1 <TS val 1001 ecr 0>
-        L.accept s
-        L.close
-        let n 1
-        let u 1
-        let x 1
-        state ESTABLISHED
-    """,
-    "timestamps": """
-        include listen
-        < S 0:0(0) win 65535 <mss 1460,TS val 1000 ecr 0>
-        > S. 0:0(0) ack 1 <mss 1460,TS val 0 ecr 1000>
-        < . 1:1(0) ack 1 <TS val 1001 ecr 0>
-        L.accept s
-        L.close
-        let n 1
-        let u 1
-        let x 1
-        state ESTABLISHED
-    """,
-    "sacking": """
-        include listen
-        < S 0:0(0) win 65535 <mss 1000,sackOK>
-        > S. 0:0(0) ack 1 <mss 1460,sackOK>
-        < . 1:1(0) ack 1
-        L.accept s
-        L.close
-    """,
-    "plain_1000": """
-        include listen
-        < S 0:0(0) win 65535 <mss 1000>
-        > S. 0:0(0) ack 1 <mss 1460>
-        < . 1:1(0) ack 1
-        L.accept s
-        L.close
-    """,
-}
-
-UNREACHABLE = {
-    "net": 0, "host": 1, "proto": 2, "port": 3, "frag_needed": 4, "source_route": 5,
-    "net_prohibited": 9, "host_prohibited": 10, "admin_prohibited": 13,
-}
+_expanded = {}          # fragments, as `expand` returns them
 OPERATORS = ("==", ">=", "<=", "!=", ">", "<")
-FLAGS = "FSRP.UEW"
-SHOWN = "SFRPUEW."
 
 
 class ScriptFailed(AssertionError):
     """The stack did not do what a line says."""
-
-
-def stream(at, n):
-    """`n` bytes of the stream that everybody sends, from its byte `at`."""
-    at %= 251
-    return (BASE * ((at + n) // 251 + 1))[at:at + n]
-
-
-def signed(n):
-    n &= 0xFFFFFFFF
-    return n - 0x100000000 if n >> 31 else n
-
-
-def word(n):
-    return bytes((n >> 24 & 255, n >> 16 & 255, n >> 8 & 255, n & 255))
-
-
-def read_word(b, i):
-    return b[i] << 24 | b[i + 1] << 16 | b[i + 2] << 8 | b[i + 3]
 
 
 def expand(text, where=""):
@@ -245,7 +92,9 @@ def expand(text, where=""):
             continue
         words = line.split()
         if words[0] == "include":
-            out += expand(FRAGMENTS[words[1]], where + words[1] + ":")
+            if words[1] not in _expanded:
+                _expanded[words[1]] = expand(FRAGMENTS[words[1]], words[1] + ":")
+            out += _expanded[words[1]]
         elif words[0] == "repeat":
             stack.append((out, int(words[1])))
             out = []
@@ -259,82 +108,13 @@ def expand(text, where=""):
     return out
 
 
-class Flow:
-    """One port of the peer's talking to one of the stack's."""
-
-    def __init__(self, rport, lport, isn):
-        self.rport = rport
-        self.lport = lport      # None until the stack has chosen it
-        self.isn = isn
-        self.iss = None         # the stack's, once it has sent a SYN
-        self.clock = None       # the stack's first timestamp
-        self.last = 0           # the sequence number that it sent last
-
-
-class Sent:
-    """A segment of the stack's, numbers relative."""
-
-    def __init__(self, flow, at, flags, seq, ack, win, data, options):
-        self.flow = flow
-        self.at = at
-        self.flags = flags
-        self.seq = seq
-        self.ack = ack
-        self.win = win
-        self.data = data
-        self.options = options
-
-    def __repr__(self):
-        text = "%s %d:%d(%d)" % (show(self.flags), self.seq, self.seq + len(self.data),
-                                 len(self.data))
-        if "." in self.flags:
-            text += " ack %d" % self.ack
-        return text + " win %d <%s>" % (self.win, ",".join(" ".join(str(w) for w in o)
-                                                          for o in self.options))
-
-
-def show(flags):
-    return "".join(f for f in SHOWN if f in flags) or "-"
-
-
-def read_options(raw, clock, isn):
-    """Options as a list of tuples, edges of SACK blocks relative to `isn`, clocks to `clock`."""
-    out = []
-    i = 0
-    while i < len(raw) and raw[i]:
-        kind = raw[i]
-        if kind == 1:
-            i += 1
-            out.append(("nop",))
-            continue
-        n = raw[i + 1]
-        assert n >= 2 and i + n <= len(raw), "an option runs over the end: %r" % raw
-        if kind == 2:
-            out.append(("mss", raw[i + 2] << 8 | raw[i + 3]))
-        elif kind == 3:
-            out.append(("wscale", raw[i + 2]))
-        elif kind == 4:
-            out.append(("sackOK",))
-        elif kind == 5:
-            edges = [signed(read_word(raw, k) - isn) for k in range(i + 2, i + n, 4)]
-            out.append(("sack",) + tuple("%d:%d" % (edges[k], edges[k + 1])
-                                         for k in range(0, len(edges), 2)))
-        elif kind == 8:
-            out.append(("TS", "val", signed(read_word(raw, i + 2) - clock), "ecr",
-                        read_word(raw, i + 6)))
-        else:
-            out.append(("kind", kind))
-        i += n
-    return out
-
-
 class Script:
     """A script being played."""
 
     MAC = b"\x02\0\0\0\0\x02"
 
-    def __init__(self, text, names=None):
-        self.lines = expand(text)
+    def __init__(self, text, names=None, begin=""):
+        self.lines = expand(begin, "begin:") + expand(text)
         self.next = 0
         self.line = "", "the beginning"
         self.clock = Clock()
@@ -351,6 +131,7 @@ class Script:
         self.flows = []
         self.flow = None
         self.blocked = False
+        self.state = None       # which the last `state` line has named
         self.select(5555, None, 0xFFFFFF80)
 
     # -- the world ----------------------------------------------------------
@@ -444,7 +225,7 @@ class Script:
         ack = signed(read_word(s, 8) - flow.isn) if "." in flags else 0
         data = s[off:]
         flow.last = seq
-        got = Sent(flow, self.elapsed, flags, seq, ack, s[14] << 8 | s[15], data,
+        got = Sent(flow, self.elapsed, frame[15], flags, seq, ack, s[14] << 8 | s[15], data,
                    read_options(raw, flow.clock or 0, flow.isn))
         self.out.append(got)
         self.note(">", repr(got))
@@ -461,9 +242,12 @@ class Script:
         raise ScriptFailed("line %s: %s\n  %s\nwhat was sent and received:\n  %s" % (
             where, line, what, "\n  ".join(self.dump)))
 
+    def differs(self, want, got, why=""):
+        self.fail("expected: %s\n  got:      %s%s" % (want, got, why and "\n  " + why))
+
     def nothing_more(self):
         if self.out:
-            self.fail("sent, but not expected: %s" % "; ".join(repr(s) for s in self.out))
+            self.differs("nothing more to be sent", "; ".join(repr(s) for s in self.out))
 
     # -- lines --------------------------------------------------------------
 
@@ -479,6 +263,16 @@ class Script:
     def do_next(self):
         self.line = where, line = self.lines[self.next]
         self.next += 1
+        try:
+            self.happens(line)
+        except ScriptFailed:
+            raise
+        except Exception:
+            print("line %s: %s" % self.line)
+            raise
+
+    def happens(self, line):
+        """Do what one line says, or see that the stack does."""
         low = high = slack = 0
         if line[0] == "+":
             when, line = line.split(None, 1)
@@ -529,6 +323,19 @@ class Script:
                 word += ch
         return total
 
+    def spelled_out(self, text):
+        """`text` with numbers in place of names."""
+        out = word = ""
+        for ch in text + " ":
+            if ch in " :(),<>":
+                if any(term in self.names for term in word.replace("-", "+").split("+")):
+                    word = str(self.number(word))
+                out += word + ch
+                word = ""
+            else:
+                word += ch
+        return out.rstrip()
+
     def matches(self, pattern, value):
         if pattern == "*":
             return True
@@ -538,42 +345,20 @@ class Script:
                 not high or value <= self.number(high))
         return value == self.number(pattern)
 
-    @staticmethod
-    def parse(text):
-        """(flags, first, end, length, {"ack": .., "win": ..}, options or None) of a segment."""
-        options = None
-        i = text.find("<")
-        if i >= 0:
-            options = [o.split() for o in text[i + 1:text.rindex(">")].split(",") if o.strip()]
-            text = text[:i]
-        words = text.split()
-        first, _, rest = words[1].partition(":")
-        end, _, n = rest.partition("(")
-        fields = {}
-        i = 2
-        while i < len(words):
-            if words[i] == "badsum":
-                fields["badsum"] = "1"
-                i += 1
-            else:
-                fields[words[i]] = words[i + 1]
-                i += 2
-        return words[0], first, end, n.rstrip(")"), fields, options
-
     # -- from the peer ------------------------------------------------------
 
     def receive(self, text):
-        self.note("<", text)
+        self.note("<", self.spelled_out(text))
         flow = self.flow
         if text.startswith("icmp "):
             self.icmp(text.split()[1:])
         else:
-            flags, first, end, n, fields, options = self.parse(text)
+            flags, first, end, n, fields, options = parse(text)
             for f in flags:
-                assert f in FLAGS or flags == "-", "flags " + flags
+                assert f in FLAGS or flags == "-", "flags are letters of SFRPUEW and ."
             seq = self.number(first)
             n = self.number(n)
-            assert self.number(end) == seq + n, "%s: FIRST:END(LENGTH) do not fit" % text
+            assert self.number(end) == seq + n, "END is FIRST + LENGTH"
             data = stream(seq - 1 + ("S" in flags), n)
             bits = 0
             for i in range(8):
@@ -584,31 +369,36 @@ class Script:
                 ack = b"\0\0\0\0"
             raw = self.write_options(options or ())
             win = self.number(fields.get("win", "65535"))
+            urg = self.number(fields.get("urg", "0"))
             lport = flow.lport
             if lport is None:
                 lport = 80
             s = (bytes((flow.rport >> 8, flow.rport & 255, lport >> 8, lport & 255))
                  + word(flow.isn + seq) + ack
-                 + bytes((20 + len(raw) << 2, bits, win >> 8, win & 255, 0, 0, 0, 0)) + raw + data)
+                 + bytes((20 + len(raw) << 2, bits, win >> 8, win & 255, 0, 0, urg >> 8, urg & 255))
+                 + raw + data)
             if flow.lport is None:
                 flow.lport = lport
             pseudo = b"\x0a\0\0\2\x0a\0\0\1\0\6" + bytes((len(s) >> 8, len(s) & 255))
             k = checksum(pseudo + s) ^ ("badsum" in fields)
-            self.datagram(6, s[:16] + bytes((k >> 8, k & 255)) + s[18:])
+            tos = self.number(fields.get("tos", "0"))
+            self.datagram(6, s[:16] + bytes((k >> 8, k & 255)) + s[18:], tos)
         self.pass_time(0)
 
-    def datagram(self, proto, body):
+    def datagram(self, proto, body, tos=0):
         n = 20 + len(body)
-        h = bytes((0x45, 0, n >> 8, n & 255, 0, 0, 0x40, 0, 64, proto, 0, 0))
+        h = bytes((0x45, tos, n >> 8, n & 255, 0, 0, 0x40, 0, 64, proto, 0, 0))
         h += b"\x0a\0\0\2\x0a\0\0\1"
         k = checksum(h)
         self.end.waiting.append(self.end.mac + self.MAC + b"\x08\0" + h[:10]
                                 + bytes((k >> 8, k & 255)) + h[12:] + body)
 
     def icmp(self, words):
-        """`unreachable KIND [mtu N] [seq N]`, `time_exceeded`, `source_quench`."""
+        """`unreachable KIND|CODE [mtu N] [seq N]`, `time_exceeded`, `source_quench`."""
         type = {"unreachable": 3, "source_quench": 4, "time_exceeded": 11}[words[0]]
-        code = UNREACHABLE[words[1]] if type == 3 else 0
+        code = 0
+        if type == 3:
+            code = UNREACHABLE[words[1]] if words[1] in UNREACHABLE else self.number(words[1])
         flow = self.flow
         mtu = 0
         seq = flow.last
@@ -660,9 +450,9 @@ class Script:
         if not self.out:
             self.pass_time(max(self.at + high - self.elapsed, 0), True)
         if not self.out:
-            self.fail("expected, but nothing was sent up to now")
+            self.differs(text, "nothing")
         got = self.out.pop(0)
-        flags, first, end, n, fields, options = self.parse(text)
+        flags, first, end, n, fields, options = parse(text)
         wrong = []
         if got.flow is not self.flow:
             wrong.append("the port (%d)" % got.flow.rport)
@@ -675,14 +465,14 @@ class Script:
         if not self.matches(n, len(got.data)) or not self.matches(end, got.seq + len(got.data)):
             wrong.append("the length")
         for name in fields:
-            if not self.matches(fields[name], {"ack": got.ack, "win": got.win}[name]):
+            if not self.matches(fields[name], getattr(got, name)):
                 wrong.append(name)
         if options is not None and not self.same_options(options, got.options):
             wrong.append("the options")
         if not low <= got.at - self.at <= high:
             wrong.append("the time (%.3f s after the line before)" % ((got.at - self.at) / 1000))
         if wrong:
-            self.fail("sent was: %r\n  which differs in %s" % (got, ", ".join(wrong)))
+            self.differs(text, repr(got), "differs in " + ", ".join(wrong))
         self.at = got.at
 
     def same_options(self, want, got):
@@ -730,14 +520,17 @@ class Script:
         want = self.number(words[0])
         if not {"==": value == want, ">=": value >= want, "<=": value <= want, "!=": value != want,
                 ">": value > want, "<": value < want}[op]:
-            self.fail("%s is %d" % (what, value))
+            self.differs("%s %s %s" % (what, op, words[0]), str(value))
 
     def do(self, line, after):
         words = line.split()
         verb = words[0]
         if verb == "set":
             assert self.stack is None, "`set` comes first"
-            self.settings.append((words[1], self.number(words[2])))
+            value = words[2]
+            if value[0] in "0123456789-" or value in self.names:
+                value = self.number(value)
+            self.settings.append((words[1], value))
             return
         if verb == "let":
             self.names[words[1]] = self.number(words[2])
@@ -749,8 +542,10 @@ class Script:
         if verb == "state":
             c = self.conn()
             name = NAMES[c.state] if c else "CLOSED"
-            if name != words[1]:
-                self.fail("the state is %s" % name)
+            if words[1] != "unchanged":
+                self.state = words[1]
+            if name != self.state:
+                self.differs(self.state, name)
         elif verb == "info":
             c = self.conn()
             if c is None:
@@ -774,7 +569,7 @@ class Script:
             c = self.conn()
             on = c is not None and getattr(c, "t_" + words[1]) is not None
             if on != (words[2] == "on"):
-                self.fail("the timer is %s" % ("on" if on else "off"))
+                self.differs("the timer %s" % words[2], "on" if on else "off")
         elif verb == "run" or verb == "skip":
             self.begin_at(after)
             self.polls = 0
@@ -817,7 +612,7 @@ class Script:
         began = self.elapsed
         self.blocked = block
         try:
-            got = self.perform(name, s, verb, args)
+            got = perform(self, name, s, verb, args)
         except OSError as e:
             got = errno_name(e.errno)
         self.blocked = False
@@ -832,7 +627,7 @@ class Script:
             want = {"send": args and args[0], "recv": args and args[0], "peek": args and args[0],
                     "connect": "OK" if block else "EINPROGRESS"}.get(verb, "OK")
         if str(got) != want and (not want[0].isdigit() or got != self.number(want)):
-            self.fail("it gave %s" % got)
+            self.differs(want, str(got))
 
     def wait(self, ms):
         """What a blocking call does to pass the time: the lines behind it happen."""
@@ -850,9 +645,12 @@ class Script:
 
     def returned(self):
         """A blocking call is over: so must be the lines that belong to it."""
-        if self.next >= len(self.lines):
+        lines = self.lines
+        while self.out and self.next < len(lines) and ">" in lines[self.next][1].split()[:2]:
+            self.do_next()      # what was sent before it returned
+        if self.next >= len(lines):
             return
-        self.line = self.lines[self.next]
+        self.line = lines[self.next]
         words = self.line[1].split()
         if words[-1] != "returned":
             self.fail("the call has returned already")
@@ -863,91 +661,36 @@ class Script:
                 self.fail("it returned %.3f s after the line before" % (
                     (self.elapsed - self.at) / 1000))
 
-    def perform(self, name, s, verb, args):
-        offsets = self.offsets
-        if verb == "bind":
-            s.bind(("", self.number(args[0])))
-        elif verb == "listen":
-            s.listen(self.number(args[0]))
-        elif verb == "accept":
-            child, peer = s.accept()
-            if peer != ("10.0.0.2", self.flow.rport):
-                self.fail("accepted was %r" % (peer,))
-            child.setblocking(False)
-            self.sockets[args[0] if args else "s"] = child
-        elif verb == "connect":
-            s.connect(("10.0.0.2", self.flow.rport))
-        elif verb == "send":
-            at = offsets.get(name + ">", 0)
-            n = s.send(stream(at, self.number(args[0])))
-            offsets[name + ">"] = at + n
-            return n
-        elif verb == "recv" or verb == "peek":
-            at = offsets.get(name + "<", 0)
-            got = s.recv(self.number(args[0]), 2 if verb == "peek" else 0)
-            if got != stream(at, len(got)):
-                self.fail("the data read are wrong: %r" % got)
-            if verb == "recv":
-                offsets[name + "<"] = at + len(got)
-            return len(got) or "EOF"
-        elif verb == "shutdown":
-            s.shutdown({"RD": 0, "WR": 1, "RDWR": 2}[args[0]])
-        elif verb == "close":
-            s.close()
-        elif verb == "abort":
-            s.setsockopt(sockbase.SOL_SOCKET, sockbase.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            s.close()
-        elif verb == "timeout":
-            s.settimeout(float(args[0]))
-        elif verb == "setsockopt":
-            level, option = option_number(args[0])
-            s.setsockopt(level, option, self.number(args[1]))
-        elif verb == "getsockopt":
-            level, option = option_number(args[0])
-            got = s.getsockopt(level, option)
-            if args[0] == "ERROR" and got:
-                return errno_name(got)
-            return got
-        elif verb == "ready":
-            flags = s.ready()
-            return "|".join(n for n, f in (
-                ("RD", sockbase.RD), ("WR", sockbase.WR), ("ERR", sockbase.ERR),
-                ("HUP", sockbase.HUP)) if flags & f) or "0"
-        else:
-            self.fail("what is %s?" % verb)
-        return "OK"
-
-
-def option_number(name):
-    """(level, option) of an option's name without its prefix."""
-    number = getattr(sockbase, "SO_" + name, None)
-    if number is not None:
-        return sockbase.SOL_SOCKET, number
-    return sockbase.IPPROTO_TCP, getattr(sockbase, "TCP_" + name)
-
-
-def errno_name(number):
-    for name in dir(errors):
-        if name[0] == "E" and name.upper() == name and getattr(errors, name) == number:
-            return name
-    return str(number)
-
-
-def play(text, **names):
-    """Play a script; `names` are numbers that it may use."""
-    script = Script(text, names)
+def play(text, begin="", **names):
+    """Play a script, after `begin`; `names` are numbers that it may use."""
+    script = Script(text, names, begin)
     script.play()
     return script
 
 
-def cases(text, setup=""):
-    """Play each case of `text`, which begins with a line `== what it shows`, after `setup`."""
-    played = 0
-    for case in ("\n" + text).replace("\n    ", "\n").replace("\n    ", "\n").split("\n==")[1:]:
-        what, _, body = case.partition("\n")
+def each(fragments, text):
+    """Play a script once after each of these fragments, a string of their names."""
+    for name in fragments.split():
         try:
-            play(setup + "\n" + body)
+            play(text, "include " + name)
         except ScriptFailed as e:
-            raise ScriptFailed("%s, %s" % (what.strip(), e))
-        played += 1
+            raise ScriptFailed("after %s, %s" % (name, e))
+
+
+def cases(text, begin=""):
+    """Play each case of `text`, which begins with a line `== what it shows`, after `begin`."""
+    what = body = ""
+    played = 0
+    for line in (text + "\n== end").split("\n"):
+        if line.strip()[:2] == "==":
+            if what:
+                try:
+                    play(body, begin)
+                except ScriptFailed as e:
+                    raise ScriptFailed("%s, %s" % (what, e))
+                played += 1
+            what = line.strip()[2:].strip()
+            body = "\n" * (body.count("\n") + 1)
+        else:
+            body += line + "\n"
     assert played, "there are no cases"

@@ -422,7 +422,7 @@ def test_truncated_answer_comes_by_tcp():
     net.until(lambda: found.done)
     assert len(found.result()) == 25 and dns.resolver(net.a).count["tcp"] == 1
     # Somebody accepts and says nothing: the next try asks by UDP again, and all ends.
-    net.a.apps["dns"].flush()
+    net.a.services["dns"].flush()
     got.clear()
     found = dns.resolver(net.a).start("big.example")
 

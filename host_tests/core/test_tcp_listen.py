@@ -31,8 +31,9 @@ def test_backlog_full_ignores_the_syn_and_the_next_try_succeeds():
     p.one("SA")
 
 
-def test_syn_flood_is_bounded_and_a_real_client_gets_in():
+def test_without_cookies_a_syn_flood_is_bounded_and_a_real_client_gets_in():
     p = Peer()
+    p.stack.tcp.cookies_max = 0
     server = listening(p, 5)
     for i in range(500):
         p.rport = 10000 + i
@@ -50,8 +51,9 @@ def test_syn_flood_is_bounded_and_a_real_client_gets_in():
     assert peer == ("10.0.0.2", 9999)
 
 
-def test_a_burst_never_costs_a_client_that_was_answered():
+def test_without_cookies_a_burst_never_costs_a_client_that_was_answered():
     p = Peer()
+    p.stack.tcp.cookies_max = 0
     server = listening(p, 2)
     p.stack.tcp.half_open_max = 8
     answered = []
@@ -145,18 +147,6 @@ def test_ack_of_what_was_never_sent_is_challenged():
     p.send("PA", 1, -70000, b"blind injection")
     p.one("A", 1, 1)
     assert s.conn.r_len == 0
-
-
-def test_challenges_are_rate_limited():
-    p = Peer()
-    p.accept()
-    for _ in range(500):
-        p.send("R", 100)
-    assert len(p.take()) == p.stack.tcp.answers_max
-    assert p.stack.tcp.count["rate_limited"] == 400
-    p.run(1001)
-    p.send("R", 100)
-    p.one("A")
 
 
 def test_two_ends_out_of_step_do_not_make_an_ack_storm():

@@ -57,10 +57,12 @@ class Wire:
 class Host:
     """A chip with its bus and pins, and access to registers byte by byte."""
 
+    model_class = W5500Model
+
     def __init__(self, time=None, baudrate=20000000, **options):
         self.time = time
         self.wire = Wire()
-        self.chip = W5500Model(self.wire, time, **options)
+        self.chip = self.model_class(self.wire, time, **options)
         self.spi = SPI(time, baudrate)
         self.cs = self.spi.attach(self.chip)
         self.irq = IrqPin(self.chip)
@@ -151,13 +153,14 @@ class Host:
 class Board:
     """A driver on a chip in virtual time, with a link.  `gap_ns`: the host's time per SPI call."""
 
+    model_class = W5500Model
     driver_class = W5500
 
     def __init__(self, irq=True, reset=True, instant=False, baudrate=20000000, gap_ns=0, up=True,
                  chip=None, **options):
         self.time = time = None if instant else Time()
         self.wire = Wire()
-        self.chip = W5500Model(self.wire, time, **(chip or {}))
+        self.chip = self.model_class(self.wire, time, **(chip or {}))
         self.spi = SPI(time, baudrate)
         self.spi.gap_ns = gap_ns
         self.cs = self.spi.attach(self.chip)

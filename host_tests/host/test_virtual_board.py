@@ -11,10 +11,17 @@ from boards import RUNTIMES, HostServer, Lab, echo, exchange, need_runtime, patt
 MB = 1 << 20
 
 
-@pytest.fixture(scope="module", params=RUNTIMES)
+# For tests that move data: on each chip, not only on the W5500.
+every_chip = pytest.mark.parametrize(
+    "lab", ["%s-%s" % (runtime, chip) for chip in ("w5500", "enc28j60") for runtime in RUNTIMES],
+    indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", params=["%s-w5500" % runtime for runtime in RUNTIMES])
 def lab(request, tmp_path_factory):
-    need_runtime(request.param)
-    with Lab(tmp_path_factory.mktemp("flash"), request.param) as lab:
+    runtime, chip = request.param.split("-")
+    need_runtime(runtime)
+    with Lab(tmp_path_factory.mktemp("flash"), runtime, chip=chip) as lab:
         lab.wait_up()
         yield lab
 
@@ -26,11 +33,12 @@ def test_page_is_the_file_on_flash(lab):
     assert body == (launch.REPO / "firmware/www/index.html").read_bytes()
 
 
+@every_chip
 def test_status_says_what_the_board_is(lab):
     status = lab.status()
     assert status["interface"]["address"] == launch.ADDRESS
     assert status["interface"]["gateway"] == launch.GATEWAY
-    assert status["interface"]["chip"] == "W5500"
+    assert status["interface"]["chip"] == lab.board.chip.upper()
     assert status["interface"]["link"] is True
     assert int(status["interface"]["mac"][:2], 16) & 3 == 2, "a locally administered unicast MAC"
     assert status["runtime"].startswith(
@@ -142,12 +150,14 @@ def test_waiting_clients_take_over_idle_connections(lab):
             sock.close()
 
 
+@every_chip
 def test_tcp_echo_returns_one_megabyte_unchanged(lab):
     data = pattern(MB)
     with lab.connect(7) as sock:
         assert exchange(sock, data) == data
 
 
+@every_chip
 def test_tcp_echo_serves_several_at_once(lab):
     data = pattern(50000)
 
@@ -159,6 +169,7 @@ def test_tcp_echo_serves_several_at_once(lab):
         assert all(answer == data for answer in pool.map(one, range(12)))
 
 
+@every_chip
 def test_discard_takes_one_megabyte(lab):
     with lab.connect(9) as sock:
         sock.sendall(bytes(MB))
@@ -166,6 +177,7 @@ def test_discard_takes_one_megabyte(lab):
         assert sock.recv(1) == b"", "it closes when we have"
 
 
+@every_chip
 def test_source_sends_bytes_in_order(lab):
     got = bytearray()
     with lab.connect(19) as sock:
@@ -175,6 +187,7 @@ def test_source_sends_bytes_in_order(lab):
 
 
 @pytest.mark.parametrize("size", [0, 1, 64, 1400, 1472])
+@every_chip
 def test_udp_echo(lab, size):
     data = pattern(size)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -184,6 +197,7 @@ def test_udp_echo(lab, size):
         assert sock.recv(2000) == data
 
 
+@every_chip
 def test_udp_echo_keeps_senders_apart(lab):
     socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(5)]
     for i, sock in enumerate(socks):
@@ -195,6 +209,7 @@ def test_udp_echo_keeps_senders_apart(lab):
             assert sock.recv(100) == b"sender %d" % i
 
 
+@every_chip
 def test_board_is_idle_when_nothing_happens(lab):
     def cpu():
         with open("/proc/%d/stat" % lab.board.process.pid) as file:
@@ -277,5 +292,58 @@ def test_a_broken_configuration_is_reported_and_the_board_comes_up(tmp_path, tex
     (tmp_path / "netcfg.json").write_text(text)
     with lab:
         assert complaint in lab.wait_line("netcfg.json")
-        lab.wait_line("spinet at 192.168.1.177/24")
+        lab.wait_line("spinet at 10.0.2.15/24")     # by DHCP
         assert lab.board.alive()
+
+
+@pytest.mark.parametrize("runtime", ("cpython", "micropython"))
+def test_the_address_comes_by_dhcp(tmp_path, runtime):
+    need_runtime(runtime)
+    with Lab(tmp_path, runtime, {"address": "dhcp", "gateway": "", "hostname": "desk-7"}) as lab:
+        lab.wait_line("desk-7 at 10.0.2.15/24")
+        status = lab.status()
+        assert status["interface"]["address"] == launch.ADDRESS
+        assert status["interface"]["gateway"] == launch.GATEWAY
+        assert status["counters"]["eth0.dhcp"]["ack"] == 1
+        assert lab.gateway.dhcp.leases()[0][2] == "desk-7"
+
+
+BACKGROUND = """
+import time
+import spinet
+from app import board, config
+
+settings = config.load()
+nic = board.bring_up(settings)
+server = board.services(nic, settings)
+nic.background()
+echo = nic.stack.socket()
+echo.bind(("", 5000))
+echo.listen(1)
+end = time.time() + 8
+n = 0
+print("computing")
+while time.time() < end:
+    n += 1
+print("computed", nic._background.pumps > 50)
+sock, peer = echo.accept()
+sock.settimeout(10)
+print("said", sock.recv(100))
+sock.close()
+nic.background(False)
+"""
+
+
+@pytest.mark.parametrize("runtime", ("cpython", "micropython"))
+def test_dhcp_and_connections_go_on_while_the_board_computes(tmp_path, runtime):
+    need_runtime(runtime)
+    settings = {"address": "dhcp", "gateway": "", "services": {}}
+    with Lab(tmp_path, runtime, settings, BACKGROUND, (("tcp", 5000),)) as lab:
+        lab.wait_line("computing")
+        assert lab.wait_line("spinet at 10.0.2.15/24", 10)
+        assert not [line for line in lab.lines if line.startswith("computed")], "not meanwhile"
+        with lab.connect(5000) as sock:
+            sock.sendall(b"hello")
+            assert not [line for line in lab.lines if line.startswith("computed")]
+            lab.wait_line("computed True")
+            lab.wait_line("said b'hello'")

@@ -33,12 +33,14 @@ def command(runtime, script, *args):
 
 
 def environment():
-    lib = str(mp_runner.ROOT / "lib")
-    return dict(os.environ, PYTHONPATH=lib, MICROPYPATH=lib + ":.frozen")
+    paths = "%s:%s" % (mp_runner.ROOT / "lib", mp_runner.ROOT / "tools")
+    return dict(os.environ, PYTHONPATH=paths, MICROPYPATH=paths + ":.frozen")
 
 
 class Lab:
     """A link of `kind` ("veth", "tap", "tun") to our stack on `runtime`, with servers running.
+
+    With the name of a chip for `kind` it is a veth link that ends in the model of that chip.
 
     `impairments` (arguments of tools/impair.py) put a bad cable in the middle of a veth link.
     """
@@ -52,7 +54,7 @@ class Lab:
         self.cables = []
         self.server = None
         self.kernel = self.namespace("kernel")
-        self.ours = self.namespace("ours") if kind == "veth" else self.kernel
+        self.ours = self.namespace("ours") if kind not in ("tap", "tun") else self.kernel
         try:
             self.link(0, KERNEL)
             self.link(1, KERNEL_CLIENT)
@@ -68,12 +70,13 @@ class Lab:
     def link(self, i, address):
         """The i-th link: interface k0 or k1 of the kernel's, p0 or p1 ours."""
         k, p = "k%d" % i, "p%d" % i
-        if self.kind != "veth":
+        if self.kind in ("tap", "tun"):
             self.kernel.ip("tuntap", "add", "dev", k, "mode", self.kind)
             self.kernel.ip("link", "set", k, "up")
             self.specs = ["%s:k0" % self.kind, "%s:k1" % self.kind]
         else:
-            self.specs = ["raw:p0", "raw:p1"]
+            port = "raw" if self.kind == "veth" else self.kind
+            self.specs = [port + ":p0", port + ":p1"]
             if not self.impairments:
                 netns.veth(self.kernel, k, self.ours, p)
             else:

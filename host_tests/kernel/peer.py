@@ -3,7 +3,8 @@
     peer.py PORT ADDRESS/LEN serve
     peer.py PORT ADDRESS/LEN ACTION ARGUMENT...         a client: prints one line, the result
 
-PORT is raw:IF, tap:NAME or tun:NAME.  The servers: echo 7 (TCP and UDP), held open 8, discard 9,
+PORT is raw:IF, tap:NAME, tun:NAME, or w5500:IF, enc28j60:IF: a driver on the model of that chip,
+whose cable is the interface.  The servers: echo 7 (TCP and UDP), held open 8, discard 9,
 source 19, sink that answers with the SHA-256 of what it read 20, reset at the first byte 21, early
 half-close 22, HTTP 80 (GET /N is N bytes of the pattern; PUT answers with its SHA-256).
 Everything goes through the sockets, none of which blocks.
@@ -54,6 +55,12 @@ def open_port(text):
     if kind == "raw":
         from spinet.ports.rawsocket import RawSocket
         return RawSocket(name)
+    if kind in ("w5500", "enc28j60"):
+        from chips.rig import Rig
+        from spinet.ports.rawsocket import RawSocket
+
+        wire = RawSocket(name)
+        return Rig(kind, wire).driver(mac=wire.mac)
     if kind == "tap":
         from spinet.ports.tap import Tap
         return Tap(name)

@@ -278,5 +278,7 @@ def test_tap_without_permission(namespace):
         "    except OSError as e: print(e.errno, e)\n")
     out = namespace.run(sys.executable, "-c", code, env={"PYTHONPATH": str(mp_runner.ROOT / "lib")})
     tap, raw = out.splitlines()
-    assert tap.startswith("1 ") and "CAP_NET_ADMIN" in tap
+    # Who may open the device is the system's choice, who may make an interface is not.
+    assert tap.startswith("1 ") and "CAP_NET_ADMIN" in tap or (
+        tap.startswith("13 ") and "needs root" in tap)
     assert raw.startswith("1 ") and "CAP_NET_RAW" in raw

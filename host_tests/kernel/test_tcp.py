@@ -237,7 +237,8 @@ def test_refused(lab):
         sock.connect((OURS, 4999))
     sock.close()
     error, ms = lab.client("connect", KERNEL_CLIENT, 4999).split()
-    assert int(error) == errno.ECONNREFUSED and int(ms) < 1000
+    # The first ARP request, or the first SYN, may be lost on an interface that has just come up.
+    assert int(error) == errno.ECONNREFUSED and int(ms) < 2500
 
 
 def test_connect_to_nobody_on_the_link(lab):

@@ -13,6 +13,7 @@ addresses, an answer to us; an announcement changes what is known already.
 from spinet.prim import MANY, copy, eq4, eq6, ticks_diff
 from spinet.timers import Timer
 
+BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 TRIES = 3
 RETRY_MS = 1000
 REACHABLE_MS = 60000
@@ -53,8 +54,7 @@ class Neighbour(Timer):
 class Arp:
     """ARP on one Ethernet link.
 
-    `on_conflict(mac)` is called, if set, when another host claims an address
-    of ours (RFC 5227, 2.4).
+    `claims` are the addresses that we have, or are about to take, and watch over (acd.py).
     """
 
     def __init__(self, link):
@@ -62,7 +62,7 @@ class Arp:
         self.timers = link.timers
         self.table = {}
         self.most = MANY >> 2
-        self.on_conflict = None
+        self.claims = []
         self._out = bytearray(64)
         self.count = {
             "rx_request": 0, "rx_reply": 0, "tx_request": 0, "tx_reply": 0, "malformed": 0,
@@ -105,7 +105,11 @@ class Arp:
 
     def announce(self, addr):
         """Gratuitous ARP for our address `addr` (4 bytes) (RFC 5227, 2.3)."""
-        self._send(1, b"\xff\xff\xff\xff\xff\xff", addr, addr)
+        self._send(1, BROADCAST, addr, addr)
+
+    def probe(self, addr):
+        """Ask whether anybody has `addr` (4 bytes), without claiming it (RFC 5227, 2.1)."""
+        self._send(1, BROADCAST, b"\0\0\0\0", addr)
 
     # -- from the network ---------------------------------------------------
 
@@ -125,10 +129,8 @@ class Arp:
         if ip is None or eq6(buf, p + 8, self.link.mac, 0):
             count["not_for_us"] += 1    # our own, come back
             return
-        if ip.is_own(buf, p + 14):
+        if self._contested(buf, p) or ip.is_own(buf, p + 14):
             count["conflict"] += 1
-            if self.on_conflict:
-                self.on_conflict(bytes(buf[p + 8:p + 14]))
             return
         for_us = ip.is_own(buf, p + 24)
         hop = self.table.get(_key(buf, p + 14))
@@ -148,8 +150,17 @@ class Arp:
             out = self._out
             # What they asked for is our address, and where they are is the target.
             self._fill(2, buf, p + 8, buf, p + 24, buf, p + 14)
+            if _link_local(buf, p + 24):
+                copy(out, 0, BROADCAST, 0, 6)
             count["tx_reply"] += 1
             self.link.send(out, self.link.header_len + 28)
+
+    def _contested(self, buf, p):
+        """Whether another host claims what we claim too."""
+        for claim in self.claims:
+            if claim.heard(buf, p):
+                return True
+        return False
 
     def _learn(self, hop, buf, i):
         """The neighbour has the MAC address at `buf[i]`: send what waited for it."""
@@ -200,7 +211,7 @@ class Arp:
     def _ask(self, hop):
         hop.tries += 1
         source = self.link.ip.source(hop.addr)
-        self._send(1, hop.mac if hop.state == PROBED else b"\xff\xff\xff\xff\xff\xff",
+        self._send(1, hop.mac if hop.state == PROBED and not _link_local(source, 0) else BROADCAST,
                    source, hop.addr)
         self.timers.arm(hop, RETRY_MS)
 
@@ -278,6 +289,11 @@ class Arp:
         else:
             copy(out, p + 18, mac, i, 6)
         copy(out, p + 24, target, k, 4)
+
+
+def _link_local(buf, i):
+    """Whether the sender's address at `buf[i]` makes an ARP packet one to all (RFC 3927, 2.5)."""
+    return buf[i] == 169 and buf[i + 1] == 254
 
 
 def _key(buf, i):

@@ -18,6 +18,8 @@ class Datagrams:
     as 4 bytes) and `length` what is known of the datagram it returned.
     """
 
+    waiter = None       # called when a datagram has come, or an error
+
     def __init__(self, size):
         self._ring = bytearray(size)
         self._head = 0
@@ -62,6 +64,8 @@ class Datagrams:
         i = self._put(i, out, 0, _HEADER)
         self._put(i, buf, start, n)
         self._used += _HEADER + n
+        if self.waiter:
+            self.waiter()
         return True
 
     def _put(self, i, buf, start, n):

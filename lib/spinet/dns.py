@@ -406,7 +406,8 @@ class Resolver(Timer):
             return [wire]
         return names
 
-    def _listed(self, host):
+    def listed(self, host):
+        """What is known of a host without asking: in `hosts`, or an address itself; or None."""
         found = self.hosts.get(host.lower())
         if isinstance(found, str):
             return [found]
@@ -419,7 +420,7 @@ class Resolver(Timer):
 
     def resolve(self, host, timeout_ms=-1):
         """Wait for a host's addresses, text; OSError(-2) if there is none (within the time)."""
-        found = self._listed(host)
+        found = self.listed(host)
         if found is None:
             lookup = self.start(host)
             until(self.stack, lookup, timeout_ms)
@@ -428,7 +429,7 @@ class Resolver(Timer):
 
     async def lookup(self, host):
         """As `resolve`, for a task of asyncio."""
-        found = self._listed(host)
+        found = self.listed(host)
         if found is None:
             lookup = self.start(host)
             await until_async(self.stack, lookup)
@@ -469,7 +470,7 @@ def readable(value, kind):
 
 def resolver(stack):
     """The resolver of `stack`, made when first asked for."""
-    found = stack.apps.get("dns")
+    found = stack.services.get("dns")
     if found is None:
-        found = stack.apps["dns"] = Resolver(stack)
+        found = stack.services["dns"] = Resolver(stack)
     return found

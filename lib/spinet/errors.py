@@ -31,6 +31,7 @@ def os_error(number):
 
 EAI_NONAME = -2     # a name without an address
 EPERM = 1
+ENOENT = 2
 EIO = 5
 EBADF = 9
 EAGAIN = getattr(errno, "EAGAIN", 11)

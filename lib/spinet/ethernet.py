@@ -5,11 +5,10 @@ header stands ready: an IPv4 packet is built at `tx[header_len:]` and leaves
 with `output(hop, n)`.  Ethernet II (IEEE 802.3, RFC 894) is one kind, bare IP
 (a TUN device, a tunnel) the other; `loopback.py` has the third.
 """
-from spinet.arp import Arp, Neighbour
+from spinet.arp import BROADCAST, Arp, Neighbour
 from spinet.prim import copy, eq6, put16, urandom
 from spinet.timers import Timers
 
-BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 _LEAST = 60     # of a frame without its checksum
 _VLAN = 0x8100
 
@@ -135,10 +134,10 @@ class Ethernet(Link):
         self._filter()
 
     def _filter(self):
-        """Tell a port that filters groups which MAC addresses to take beside that of all hosts."""
-        multicast = getattr(self.port, "multicast", None)
-        if multicast is not None:
-            multicast(self.groups[1:])
+        """Tell a port that can leave out what is for other groups, which are ours."""
+        tell = getattr(self.port, "filter", None)
+        if tell is not None:
+            tell(self.groups)
 
     def hop(self, addr):
         """The neighbour that has the address `addr` (4 bytes), resolved when it is used."""

@@ -199,7 +199,7 @@ class Igmp:
 
 def igmp(stack):
     """IGMP of `stack`, begun when first asked for."""
-    found = stack.apps.get("igmp")
+    found = stack.services.get("igmp")
     if found is None:
-        found = stack.apps["igmp"] = Igmp(stack)
+        found = stack.services["igmp"] = Igmp(stack)
     return found

@@ -62,7 +62,8 @@ class IPv4:
 
     `hdr` is where the transport header stands in the transmit buffer `tx`;
     `transparent` accepts packets to any address (a gateway that answers for
-    the whole world); `gen` changes when a path has to be looked up again.
+    the whole world); `asking` takes datagrams to an address that it may be about to get;
+    `gen` changes when a path has to be looked up again.
     """
 
     @staticmethod
@@ -81,6 +82,7 @@ class IPv4:
         self.stack = None
         self.icmp = None
         self.transparent = False
+        self.asking = False
         self.rx_group = False
         self.addresses = []
         self._mask = 0              # given before there was an address
@@ -114,7 +116,7 @@ class IPv4:
     def add_address(self, cidr):
         """Add "a.b.c.d/length", and the route to its network."""
         addr, length = address.parse_cidr(cidr)
-        self._add(len(self.addresses), addr, length)
+        self.insert_address(len(self.addresses), addr, length)
 
     def remove_address(self, addr):
         """Remove an address; ValueError if the interface has it not."""
@@ -125,7 +127,8 @@ class IPv4:
                 return
         raise ValueError("%s is not an address of the interface" % address.fmt(addr))
 
-    def _add(self, i, addr, length):
+    def insert_address(self, i, addr, length):
+        """Make `addr` (4 bytes) the address number `i`, and announce it; the first is number 0."""
         if addr[0] >= 224 or addr[0] == 127 and not self.id.loopback:
             raise ValueError("%s is not a host's address" % address.fmt(addr))
         new = Address(addr, length)
@@ -149,7 +152,7 @@ class IPv4:
         if addr == ANY:
             self._mask = length
         else:
-            self._add(0, addr, length)
+            self.insert_address(0, addr, length)
 
     def get_ipv4(self):
         """The first address; "0.0.0.0" if there is none."""
@@ -162,7 +165,7 @@ class IPv4:
         if self.addresses:
             addr = self.addresses[0].addr
             self._remove(self.addresses[0])
-            self._add(0, addr, length)
+            self.insert_address(0, addr, length)
 
     def get_ipv4_netmask(self):
         """The netmask of the first address; "0.0.0.0" if none was set."""
@@ -308,8 +311,9 @@ class IPv4:
             self.rx_group = False
             if self.transparent or link.loopback and (buf[i] == 127 or self._own(buf, i)):
                 return True
-            if not self.addresses and not link.rx_group and not link.loopback:
-                return True     # before we have an address: an answer to our asking for one
+            if not link.rx_group and not link.loopback and (
+                    not self.addresses or self.asking and buf[i - 7] == 17):
+                return True     # an answer to our asking for this address (RFC 2131, 4.1)
         self.count["not_for_us"] += 1
         return False
 
@@ -367,7 +371,8 @@ class IPv4:
     def path(self, dst, proto, src=None, ttl=64, tos=0, df=False):
         """The path to `dst` by this interface, None without a route (see path.py).
 
-        `src`, an own address, is chosen if None.  Addresses are 4 bytes.
+        `src`, an own address, is chosen if None; 0.0.0.0 may be given to ask all for one.
+        Addresses are 4 bytes.
         """
         link = self.id
         if link.loopback:
@@ -378,7 +383,8 @@ class IPv4:
             return Path(self, link.broadcast, src, dst, proto, 33, ttl, tos, df)
         if dst[0] == 127 or dst[0] == 0:
             return None
-        if src is not None and not self.is_own(src, 0) and not self.transparent:
+        if src is not None and not self.is_own(src, 0) and not self.transparent and (
+                src != ANY or dst != ALL):
             return None
         hop = None
         length = 32

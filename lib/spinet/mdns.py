@@ -325,12 +325,12 @@ def instance(name, kind):
 
 def mdns(stack, ip=None):
     """Multicast DNS of `stack`, begun when first asked for: on `ip`, or its first interface."""
-    found = stack.apps.get("mdns")
+    found = stack.services.get("mdns")
     if found is None:
         for known in stack.interfaces:
             if ip is None and not known.id.loopback:
                 ip = known
         if ip is None:
             raise os_error(ENODEV)
-        found = stack.apps["mdns"] = Mdns(stack, ip)
+        found = stack.services["mdns"] = Mdns(stack, ip)
     return found

@@ -137,9 +137,9 @@ class Query(Timer):
         from spinet.dns import resolver
 
         try:
-            known = resolver(self.stack).hosts.get(server)
+            known = resolver(self.stack).listed(server)
             if known:
-                self._addresses = [known] if isinstance(known, str) else list(known)
+                self._addresses = list(known)
                 return False
             self._lookup = resolver(self.stack).start(server)
         except OSError:
@@ -260,9 +260,9 @@ class _Counts:
 
 
 def _count(stack):
-    if "sntp" not in stack.apps:
-        stack.apps["sntp"] = _Counts()
-    return stack.apps["sntp"].count
+    if "sntp" not in stack.services:
+        stack.services["sntp"] = _Counts()
+    return stack.services["sntp"].count
 
 
 class Client(Timer):

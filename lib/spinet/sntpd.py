@@ -29,7 +29,7 @@ class Server(Service):
         out[3] = 0xF6       # the clock ticks in ms
         out[12:16] = b"LOCL"
         self.bind(None, PORT)
-        stack.apps["sntpd"] = self
+        stack.services["sntpd"] = self
 
     def datagram(self, buf, h, start, end, sport):
         """A question: what it says of its own time goes back as it came."""

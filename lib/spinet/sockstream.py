@@ -1,15 +1,16 @@
 """TCP sockets."""
 from spinet.addr import fmt
 from spinet.errors import (
-    EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOPROTOOPT, ENOTCONN, os_error,
+    EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOBUFS, ENOPROTOOPT, ENOTCONN, os_error,
 )
 from spinet.sockbase import (
     ANY, ERR, HUP, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, MSG_DONTWAIT, MSG_PEEK, RD, SHUT_RD,
-    SO_BROADCAST, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE,
-    SOCK_STREAM, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, WR,
-    Socket, octets, resolve,
+    SO_BROADCAST, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_RCVBUF, SO_REUSEADDR,
+    SO_SNDBUF, SO_TYPE, SOCK_STREAM, SOL_SOCKET, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE,
+    TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT, WR, Socket, octets,
+    resolve,
 )
-from spinet.tcp.states import CLOSED, ESTABLISHED, NODELAY
+from spinet.tcp.states import CARRIES, CLOSED, ESTABLISHED, NODELAY, QUICKACK
 
 
 class StreamSocket(Socket):
@@ -18,12 +19,13 @@ class StreamSocket(Socket):
     type = SOCK_STREAM
     proto = IPPROTO_TCP
 
+    listener = None
+    _local = (None, 0)
+    _options = None     # what setsockopt said
+
     def __init__(self, stack, conn=None):
         Socket.__init__(self, stack)
         self.conn = conn
-        self.listener = None
-        self._local = (None, 0)
-        self._options = None        # what setsockopt said before there was a connection
 
     # -- opening ------------------------------------------------------------
 
@@ -49,6 +51,7 @@ class StreamSocket(Socket):
             self.listener.backlog = max(backlog, 1)
         else:
             self.listener = self.stack.tcp.listen(self._local[0], self._local[1], backlog)
+            self._inherit()
 
     def accept(self):
         """`(socket, (host, port))` of the next connection."""
@@ -66,8 +69,9 @@ class StreamSocket(Socket):
                 raise os_error(EAGAIN)
         s = StreamSocket(self.stack, conn)
         if self._options:
+            s._options = list(self._options)
             for option in self._options:
-                s.setsockopt(*option)
+                s._apply(*option)
         return s, s.getpeername()
 
     def connect(self, address):
@@ -87,7 +91,8 @@ class StreamSocket(Socket):
             addr = b"\x7f\0\0\1"
         self.conn = conn = self.stack.tcp.connect(
             addr, port, self._local[0], self._local[1], self._option(IPPROTO_IP, IP_TTL, 64),
-            self._option(IPPROTO_IP, IP_TOS, 0))
+            self._option(IPPROTO_IP, IP_TOS, 0), self._option(SOL_SOCKET, SO_RCVBUF, 0),
+            self._option(SOL_SOCKET, SO_SNDBUF, 0), self._option(IPPROTO_TCP, TCP_MAXSEG, 0))
         for option in self._options or ():
             self._apply(*option)
         if self.timeout_ms == 0:
@@ -258,20 +263,35 @@ class StreamSocket(Socket):
             self.conn.shutdown()
 
     def close(self):
-        """Done with the socket; what was sent is still delivered while the stack is polled."""
+        """Done with the socket; what was sent is still delivered while the stack is polled.
+
+        With SO_LINGER of some seconds a socket that may wait does so, until all that was sent is
+        acknowledged or the time is up.
+        """
         stack = self.stack
         if stack is None:
             return
-        self._begin()
-        self.stack = None
+        began = self._begin()
         if self.listener is not None:
             self.listener.close()
         conn = self.conn
         if conn is not None:
-            if self._option(SOL_SOCKET, SO_LINGER, None) == 0:
+            linger = self._option(SOL_SOCKET, SO_LINGER, None)
+            if linger == 0:
                 conn.abort()
             else:
                 conn.close()
+                if linger and self.timeout_ms:
+                    self._linger(conn, began, 1000 * linger)
+        self.stack = None
+
+    def _linger(self, conn, began, ms):
+        self.timeout_ms = ms
+        try:
+            while CARRIES >> conn.state & 1:
+                self._pump(began)
+        except OSError:
+            pass    # the time is up: the rest is delivered as usual
 
     def getsockname(self):
         """The local `(host, port)`."""
@@ -294,60 +314,120 @@ class StreamSocket(Socket):
         return otherwise
 
     def setsockopt(self, level, option, value):
-        """Set an option: NODELAY, KEEPALIVE and its times, TTL, TOS, LINGER, RCVBUF, SNDBUF.
+        """Set an option; what a listening socket has, its accepted ones inherit.
 
-        A SO_LINGER of zero seconds (`struct.pack("ii", 1, 0)`) makes `close` reset.
+        SO_KEEPALIVE, SO_LINGER, SO_RCVBUF, SO_SNDBUF (the exact sizes of the rings), TCP_NODELAY,
+        TCP_QUICKACK, TCP_MAXSEG, TCP_USER_TIMEOUT (ms), TCP_KEEPIDLE, TCP_KEEPINTVL (s),
+        TCP_KEEPCNT, IP_TTL, IP_TOS.  A SO_LINGER of zero seconds (`struct.pack("ii", 1, 0)`)
+        makes `close` reset.
         """
+        self._begin()
+        packed = isinstance(value, (bytes, bytearray, memoryview))
         if level == SOL_SOCKET and option == SO_LINGER:
-            if isinstance(value, int) or len(value) < 8:
+            if not packed or len(value) < 8:
                 raise os_error(EINVAL)
             value = value[4] | value[5] << 8 if value[0] else None
-        if (level, option) not in _OPTIONS:
-            if (level, option) == (SOL_SOCKET, 0x20):
-                return      # SO_BROADCAST as MicroPython's lwIP numbers it
+        elif (level, option) == (SOL_SOCKET, 0x20):
+            return      # SO_BROADCAST as MicroPython's lwIP numbers it
+        elif (level, option) not in _OPTIONS:
             raise os_error(ENOPROTOOPT)
+        else:
+            if packed:
+                value = value[0] | value[1] << 8 | value[2] << 16 | value[3] << 24
+            least, most = _RANGES.get((level, option), (value, value))
+            if level == SOL_SOCKET:
+                value = min(max(value, least), most)
+            elif not least <= value <= most:
+                raise os_error(EINVAL)
         if self._options is None:
             self._options = []
         self._options = [o for o in self._options if o[0] != level or o[1] != option]
         self._options.append((level, option, value))
         if self.conn is not None:
             self._apply(level, option, value)
+        elif self.listener is not None:
+            self._inherit()
 
     def getsockopt(self, level, option, buflen=0):
-        """The value of an option; SO_ERROR reports an error once."""
+        """The value of an option, as `buflen` bytes if that is not 0.
+
+        SO_ERROR reports an error once.  TCP_INFO is the dict that `Conn.info` returns.
+        """
+        value = self._value(level, option)
+        if not buflen or option == TCP_INFO and level == IPPROTO_TCP:
+            return value
+        value = bytes((value & 255, value >> 8 & 255, value >> 16 & 255, value >> 24 & 255))
+        if level == SOL_SOCKET and option == SO_LINGER:
+            on = self._option(level, option, None) is not None
+            value = bytes((on, 0, 0, 0)) + value
+        return value[:buflen]
+
+    def _value(self, level, option):
+        conn = self.conn
+        tcp = self.stack.tcp if self.stack else None
         if level == SOL_SOCKET:
             if option == SO_ERROR:
-                if self.conn is None:
+                if conn is None:
                     return 0
-                error = self.conn.connect_error()
+                error = conn.connect_error()
                 return 0 if error == EINPROGRESS else error
             if option == SO_TYPE:
                 return SOCK_STREAM
             if option == SO_RCVBUF:
-                return len(self.conn.rbuf) if self.conn else self.stack.tcp.rcvbuf
+                return (conn and len(conn.rbuf)) or self._option(level, option, 0) or tcp.rcvbuf
             if option == SO_SNDBUF:
-                return len(self.conn.sbuf) if self.conn else self.stack.tcp.sndbuf
-        if level == IPPROTO_TCP and option == TCP_MAXSEG and self.conn:
-            return self.conn.mss
+                return (conn and len(conn.sbuf)) or self._option(level, option, 0) or tcp.sndbuf
+        elif level == IPPROTO_TCP and conn:
+            if option == TCP_MAXSEG:
+                return conn.mss
+            if option == TCP_INFO:
+                return conn.info()
         if (level, option) not in _OPTIONS:
             raise os_error(ENOPROTOOPT)
         return self._option(level, option, _OPTIONS[level, option]) or 0
 
     def _apply(self, level, option, value):
+        """Make the connection do what an option says."""
         conn = self.conn
-        if level == IPPROTO_TCP and option == TCP_NODELAY:
-            conn.flags = conn.flags | NODELAY if value else conn.flags & ~NODELAY
+        get = self._option
+        if level == IPPROTO_TCP and option in _FLAGS:
+            flag = _FLAGS[option]
+            conn.flags = conn.flags | flag if value else conn.flags & ~flag
+        elif level == IPPROTO_TCP and option == TCP_USER_TIMEOUT:
+            conn.user_timeout = value
+        elif level == IPPROTO_TCP and option == TCP_MAXSEG:
+            conn.maxseg = value
+            if conn.state >= ESTABLISHED:
+                conn.mss = min(conn.mss, value)
         elif (level == SOL_SOCKET and option == SO_KEEPALIVE) or (
                 level == IPPROTO_TCP and TCP_KEEPIDLE <= option <= TCP_KEEPCNT):
-            get = self._option
             conn.keepalive(
                 get(SOL_SOCKET, SO_KEEPALIVE, 0), 1000 * get(IPPROTO_TCP, TCP_KEEPIDLE, 7200),
                 1000 * get(IPPROTO_TCP, TCP_KEEPINTVL, 75), get(IPPROTO_TCP, TCP_KEEPCNT, 9))
+        elif level == SOL_SOCKET and (option == SO_RCVBUF or option == SO_SNDBUF):
+            from spinet.tcp import sizes
+
+            try:
+                if option == SO_RCVBUF:
+                    conn.rcvbuf = value
+                    sizes.set_receive(conn, value)
+                else:
+                    conn.sndbuf = value
+                    sizes.set_send(conn, value)
+            except MemoryError:
+                raise os_error(ENOBUFS)
         elif level == IPPROTO_IP:
-            conn.ttl = self._option(IPPROTO_IP, IP_TTL, 64)
-            conn.tos = self._option(IPPROTO_IP, IP_TOS, 0)
+            conn.ttl = get(IPPROTO_IP, IP_TTL, 64)
+            conn.tos = get(IPPROTO_IP, IP_TOS, 0)
             if conn.state != CLOSED:
                 self.stack.tcp.repath(conn)
+
+    def _inherit(self):
+        """Tell the listener what a connection must know before it is open."""
+        listener = self.listener
+        listener.rcvbuf = self._option(SOL_SOCKET, SO_RCVBUF, 0)
+        listener.sndbuf = self._option(SOL_SOCKET, SO_SNDBUF, 0)
+        listener.maxseg = self._option(IPPROTO_TCP, TCP_MAXSEG, 0)
 
     def makefile(self, *args, **kwargs):
         """The socket itself: it is a stream."""
@@ -376,10 +456,24 @@ class StreamSocket(Socket):
         return flags
 
 
+# What can be set, and what it is at first.
 _OPTIONS = {
     (SOL_SOCKET, SO_REUSEADDR): 1, (SOL_SOCKET, 4): 1, (SOL_SOCKET, SO_BROADCAST): 0,
     (SOL_SOCKET, SO_KEEPALIVE): 0, (SOL_SOCKET, SO_LINGER): 0, (SOL_SOCKET, SO_RCVBUF): 0,
-    (SOL_SOCKET, SO_SNDBUF): 0, (IPPROTO_IP, IP_TTL): 64, (IPPROTO_IP, IP_TOS): 0,
-    (IPPROTO_TCP, TCP_NODELAY): 0, (IPPROTO_TCP, TCP_KEEPIDLE): 7200,
-    (IPPROTO_TCP, TCP_KEEPINTVL): 75, (IPPROTO_TCP, TCP_KEEPCNT): 9,
+    (SOL_SOCKET, SO_SNDBUF): 0, (SOL_SOCKET, SO_OOBINLINE): 1, (IPPROTO_IP, IP_TTL): 64,
+    (IPPROTO_IP, IP_TOS): 0, (IPPROTO_TCP, TCP_NODELAY): 0, (IPPROTO_TCP, TCP_QUICKACK): 0,
+    (IPPROTO_TCP, TCP_MAXSEG): 536, (IPPROTO_TCP, TCP_USER_TIMEOUT): 0,
+    (IPPROTO_TCP, TCP_KEEPIDLE): 7200, (IPPROTO_TCP, TCP_KEEPINTVL): 75,
+    (IPPROTO_TCP, TCP_KEEPCNT): 9,
 }
+
+# Least and most, as Linux has them; sizes of rings are moved to the nearer one, others refused.
+_RANGES = {
+    (SOL_SOCKET, SO_RCVBUF): (256, 1 << 28), (SOL_SOCKET, SO_SNDBUF): (256, 1 << 28),
+    (IPPROTO_TCP, TCP_MAXSEG): (88, 32767), (IPPROTO_TCP, TCP_KEEPIDLE): (1, 32767),
+    (IPPROTO_TCP, TCP_KEEPINTVL): (1, 32767), (IPPROTO_TCP, TCP_KEEPCNT): (1, 127),
+    (IPPROTO_TCP, TCP_USER_TIMEOUT): (0, 1 << 28), (IPPROTO_IP, IP_TTL): (1, 255),
+    (IPPROTO_IP, IP_TOS): (0, 255),
+}
+
+_FLAGS = {TCP_NODELAY: NODELAY, TCP_QUICKACK: QUICKACK}

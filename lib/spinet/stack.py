@@ -30,6 +30,7 @@ class Stack:
         self.random = random
         self.timers = Timers(clock())
         self.protocols = {}
+        self.services = {}          # name: an optional part, whose `count` `stats` shows
         self.raw = Raw(self)
         self.icmp = Icmp(self)
         self.udp = Udp(self)
@@ -44,8 +45,7 @@ class Stack:
         self.domain = ""            # of this host
         self.search = []            # domains in which short names are looked up; empty: `domain`
         self._links = []
-        self._polling = False
-        self.apps = {}          # the optional protocols in use by name: `count`, `close()`
+        self.polling = False
         self.lo = self._attach(Loopback(self.timers), "lo")
         self.lo.add_address("127.0.0.1/8")
         self.wait = wait or Waiter(self)
@@ -90,9 +90,9 @@ class Stack:
         waiting; a frame that arrives in the meantime is a reason to call
         earlier.  Does nothing when called from within itself.
         """
-        if self._polling:
+        if self.polling:
             return 0
-        self._polling = True
+        self.polling = True
         try:
             timers = self.timers
             timers.now = now = self.clock() if now is None else now
@@ -108,7 +108,7 @@ class Stack:
                 return 0
             return _LONGEST if wait is None or wait > _LONGEST else wait
         finally:
-            self._polling = False
+            self.polling = False
 
     def idle(self, ms=_LONGEST):
         """The end of one turn of a program's loop: `poll`, then wait at most `ms` for more to do.
@@ -159,8 +159,8 @@ class Stack:
                 found[name + ".port"] = link.port.count
         for name in ("icmp", "raw", "udp", "tcp"):
             found[name] = getattr(self, name).count
-        for name in self.apps:
-            found[name] = self.apps[name].count
+        for name in self.services:
+            found[name] = self.services[name].count
         return found
 
     def capture(self, ip, file):
@@ -175,8 +175,10 @@ class Stack:
 
     def close(self):
         """Reset connections, close sockets and ports; idempotent."""
-        for name in list(self.apps):
-            self.apps.pop(name).close()
+        for name in list(self.services):
+            part = self.services.pop(name)
+            if hasattr(part, "close"):
+                part.close()
         self.tcp.close()
         for ip in list(self.interfaces):
             self.remove(ip)

@@ -91,7 +91,7 @@ class UdpEndpoint(Datagrams):
         for m in self.groups:
             if eq4(buf, h + 16, m.group, 0) and (m.ip is ip or ip.id.loopback):
                 return m.wants(buf, h + 12)
-        return not self.groups and eq4(buf, h + 16, ALL_HOSTS, 0)
+        return eq4(buf, h + 16, ALL_HOSTS, 0)
 
     def repath(self):
         """An option that packets carry has changed."""
@@ -129,11 +129,13 @@ class UdpEndpoint(Datagrams):
     def failed(self, error):
         """The network says that what was sent did not arrive: an errno."""
         self.error = error
+        if self.waiter:
+            self.waiter()
 
     def close(self):
         """Take nothing any more; idempotent."""
         self.udp.leave(self)
-        igmp = self.udp.stack.apps.get("igmp")
+        igmp = self.udp.stack.services.get("igmp")
         if self.groups and igmp is not None:
             igmp.forget(self)
 

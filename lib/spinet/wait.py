@@ -2,6 +2,7 @@
 
 With ports that can be waited for (`port.pollable`) it sleeps until one of
 them has a frame or the time is up.  Without, it sleeps a millisecond at a time.
+For a port whose `pollable` is False, because nothing can come by it, it does not.
 """
 import select
 import time
@@ -35,7 +36,7 @@ class Waiter:
             pollable = port.pollable
             if pollable is None:
                 blind = True
-            else:
+            elif pollable is not False:
                 found.append(pollable)
         if blind and ms > 1:
             ms = 1
@@ -58,7 +59,7 @@ def until(stack, thing, timeout_ms=-1):
     began = stack.clock()
     timers = stack.timers
     while not thing.done:
-        if stack._polling:
+        if stack.polling:
             return False
         wait = stack.poll()
         if timeout_ms >= 0:

@@ -1,8 +1,8 @@
 """The power switch of a virtual board; runs on MicroPython's unix port and on CPython.
 
-    boot.py FLASH BOARD_PORT OTHER_PORT [PROGRAM]
+    boot.py FLASH BOARD_PORT OTHER_PORT CHIP [PROGRAM]
 
-Wires a W5500 model to the stand-in `machine`, its cable being UDP datagrams
+Wires a model of CHIP ("w5500", "enc28j60") to the stand-in `machine`, its cable being UDP datagrams
 between two ports of 127.0.0.1, makes the directory FLASH the board's file
 system, and then does what MicroPython does on a board: run `boot.py`, then
 `main.py` (or PROGRAM).
@@ -13,7 +13,7 @@ import sys
 HERE = sys.argv[0].rpartition("/")[0] or "."
 
 
-def start(flash, board_port, other_port, program):
+def start(flash, board_port, other_port, chip, program):
     """Everything from power-on to the end of the board's program."""
     tools = os.getcwd() + "/" + HERE if not HERE.startswith("/") else HERE
     tools = tools.rpartition("/")[0]
@@ -22,20 +22,20 @@ def start(flash, board_port, other_port, program):
         sys.path[:] = ["", ".frozen", "lib", tools]
     else:
         sys.path[:0] = ["", "lib", tools]
-    plug_in(board_port, other_port)
+    plug_in(board_port, other_port, chip)
     for name in ("boot.py", program):
         run(name)
 
 
-def plug_in(board_port, other_port):
-    """Wire the chip model as `app.config.DEFAULTS` says, and replace `machine`."""
+def plug_in(board_port, other_port, name):
+    """Wire the model of the chip as `app.config.DEFAULTS` says, and replace `machine`."""
     from board import standin
     from chips.bus import SPI, IrqPin, ResetPin
-    from chips.w5500 import W5500Model
+    from chips.rig import CHIPS, load
     from spinet.ports.datagram import Datagram
 
     cable = Datagram(local=("127.0.0.1", board_port), remote=("127.0.0.1", other_port))
-    chip = W5500Model(cable)
+    chip = load(CHIPS[name].model)(cable)
     spi = SPI()
     standin.wire(0, spi, {17: spi.attach(chip), 20: ResetPin(chip), 21: IrqPin(chip)})
     sys.modules["machine"] = standin
@@ -48,4 +48,4 @@ def run(path):
     exec(compile(source, path, "exec"), {"__name__": "__main__", "__file__": path})
 
 
-start(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), (sys.argv + ["main.py"])[4])
+start(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], (sys.argv + ["main.py"])[5])

@@ -1,6 +1,6 @@
 """Start a virtual board from CPython: lay out its flash, run it, stop it.
 
-    board = Board(flash, link=(5500, 5501), runtime="micropython")
+    board = Board(flash, link=(5500, 5501), runtime="micropython", chip="w5500")
     board.start()
     ...
     board.stop()
@@ -17,8 +17,9 @@ import sys
 import threading
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
-ADDRESS = "10.0.2.15/24"
+ADDRESS = "10.0.2.15/24"        # the first that the gateway gives out
 GATEWAY = "10.0.2.2"
+STATIC = {"address": ADDRESS, "gateway": GATEWAY}
 
 
 def free_ports(count):
@@ -34,7 +35,10 @@ def free_ports(count):
 
 
 def make_flash(path, settings=None):
-    """Lay out a board's flash in the directory `path` (made if missing), with these settings."""
+    """Lay out a board's flash in the directory `path` (made if missing), with these settings.
+
+    Without settings those that are there stay, and a new board gets its address by DHCP.
+    """
     path = pathlib.Path(path)
     path.mkdir(parents=True, exist_ok=True)
     for name, target in (
@@ -46,9 +50,9 @@ def make_flash(path, settings=None):
             if link.is_symlink():
                 link.unlink()
             link.symlink_to(target)
-    config = {"address": ADDRESS, "gateway": GATEWAY}
-    config.update(settings or {})
-    (path / "netcfg.json").write_text(json.dumps(config, indent=2) + "\n")
+    netcfg = path / "netcfg.json"
+    if settings is not None or not netcfg.exists():
+        netcfg.write_text(json.dumps(settings or {"address": "dhcp"}, indent=2) + "\n")
     return path
 
 
@@ -67,25 +71,29 @@ def interpreter(runtime):
 class Board:
     """A virtual board: a process whose link is UDP between two ports of 127.0.0.1.
 
-    `link` is (the board's port, the other end's port).  Each line that the board
+    `link` is (the board's port, the other end's port), `chip` the chip that is wired to it; the
+    settings on flash must say the same.  Each line that the board
     prints goes to `on_line(text)`, from a thread of its own.  `main` runs another
     program than the flash's main.py.
     """
 
-    def __init__(self, flash, link, runtime="micropython", on_line=None, main=None):
+    def __init__(self, flash, link, runtime="micropython", on_line=None, main=None,
+                 chip="w5500"):
         self.flash = pathlib.Path(flash)
         self.link = link
         self.runtime = runtime
         self.interpreter = interpreter(runtime)
         self.on_line = on_line or (lambda text: None)
         self.main = main
+        self.chip = chip
         self.process = None
         self.reader = None
 
     def start(self):
         """Start the process; whatever ran before has ended."""
         command = self.interpreter + [
-            str(REPO / "tools/board/boot.py"), str(self.flash), *map(str, self.link)]
+            str(REPO / "tools/board/boot.py"), str(self.flash), *map(str, self.link),
+            self.chip]
         if self.main:
             command.append(str(self.main))
         self.process = subprocess.Popen(

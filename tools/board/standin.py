@@ -2,8 +2,9 @@
 
 `SPI(id, ...)` and `Pin(id, ...)` look up what the launcher has wired with
 `wire()`: a bus with a chip model on it (`chips.bus`), and the pins of that
-chip.  Pins that nothing is wired to just hold their level.  Runs on
-MicroPython's unix port, whose own `machine` it replaces, and on CPython.
+chip.  Pins that nothing is wired to just hold their level.  A `Timer` calls
+back in the middle of the program, between two of its steps, as a board's does.
+Runs on MicroPython's unix port, whose own `machine` it replaces, and on CPython.
 """
 import os
 import sys
@@ -53,6 +54,63 @@ def SPI(id, baudrate=1000000, polarity=0, phase=0, **options):
     spi = _buses[id]
     spi.init(baudrate=baudrate, polarity=polarity, phase=phase)
     return spi
+
+
+class Timer:
+    """A virtual timer.  The callback runs in the main thread, as by the scheduler of a board.
+
+    On MicroPython a thread counts the time and has the scheduler call it; on CPython the
+    system's alarm does (of which there is one: so is the number of timers).
+    """
+
+    ONE_SHOT = 0
+    PERIODIC = 1
+
+    def __init__(self, id=-1, **settings):
+        self._generation = 0
+        if settings:
+            self.init(**settings)
+
+    def init(self, mode=PERIODIC, freq=-1, period=-1, callback=None, hard=False):
+        """Start, again if need be; `period` in ms, or `freq` in Hz."""
+        self.deinit()
+        period = period if freq <= 0 else max(1000 // freq, 1)
+        (_start_thread if hasattr(sys.implementation, "_mpy") else _start_alarm)(
+            self, self._generation, mode, period, callback)
+
+    def deinit(self):
+        """Stop."""
+        self._generation += 1
+        if not hasattr(sys.implementation, "_mpy"):
+            import signal
+
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _start_thread(timer, generation, mode, period, callback):
+    import _thread
+
+    import micropython
+
+    def run():
+        while timer._generation == generation:
+            time.sleep_ms(period)
+            if timer._generation == generation:
+                try:
+                    micropython.schedule(callback, timer)
+                except RuntimeError:
+                    pass        # its queue is full
+                if not mode:
+                    return
+
+    _thread.start_new_thread(run, ())
+
+
+def _start_alarm(timer, generation, mode, period, callback):
+    import signal
+
+    signal.signal(signal.SIGALRM, lambda number, frame: callback(timer))
+    signal.setitimer(signal.ITIMER_REAL, period / 1000, period / 1000 if mode else 0)
 
 
 def unique_id():

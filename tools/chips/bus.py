@@ -21,6 +21,14 @@ class BusError(Exception):
     """The bus was used in a way that real wires would not survive."""
 
 
+class Violation(Exception):
+    """The host broke a rule of a chip; `rule` names it."""
+
+    def __init__(self, rule, text):
+        super().__init__("%s: %s" % (rule, text))
+        self.rule = rule
+
+
 class Time:
     """Virtual time: `ms` (ticks modulo 2**30) and `ns` within the millisecond.
 
@@ -182,8 +190,9 @@ class ResetPin(Pin):
 class IrqPin(Pin):
     """The interrupt line of a chip as an input pin.
 
-    `lose` edges are swallowed.  `pollable` is what the chip's wire offers to wait on, so that a
-    host can sleep until a frame may have arrived.
+    `lose` edges are swallowed; `stuck` (0 or 1) is what the pin reads whatever the chip does,
+    without edges.  `pollable` is what the chip's wire offers to wait on, so that a host can sleep
+    until a frame may have arrived.
     """
 
     def __init__(self, chip):
@@ -192,6 +201,7 @@ class IrqPin(Pin):
         self.handler = None
         self.trigger = 0
         self.lose = 0
+        self.stuck = None
         chip.on_int = self._changed
 
     @property
@@ -200,7 +210,8 @@ class IrqPin(Pin):
 
     def __call__(self, value=None):
         if value is None:
-            return self.chip.int_level()
+            level = self.chip.int_level()
+            return level if self.stuck is None else self.stuck
         raise BusError("the interrupt line is an output of the chip")
 
     def irq(self, handler=None, trigger=4, hard=False):
@@ -209,7 +220,7 @@ class IrqPin(Pin):
 
     def _changed(self, level):
         handler = self.handler
-        if handler is None or not self.trigger & (8 if level else 4):
+        if handler is None or self.stuck is not None or not self.trigger & (8 if level else 4):
             return
         if self.lose > 0:
             self.lose -= 1

@@ -9,7 +9,7 @@ With a `Time` everything takes the time it takes: command acceptance, frames at 
 lock, auto-negotiation.  With `time=None` all of it is done at once and frames are fetched from
 the wire only when the host looks for them, a few at a time.
 """
-from chips.bus import Deadline
+from chips.bus import Deadline, Violation
 from chips.w5500_builtin import answer, wanted
 from chips.w5500_socket import Socket
 from spinet.prim import copy
@@ -18,14 +18,6 @@ MEMORY = 16384      # bytes of packet memory, each way
 _BURST = 8          # frames fetched at once without virtual time
 _DEFAULTS = ((0x19, 0x07), (0x1A, 0xD0), (0x1B, 0x08), (0x1C, 0x28), (0x26, 0xFF), (0x27, 0xFF),
              (0x2E, 0xB8), (0x39, 0x04))
-
-
-class Violation(Exception):
-    """The host broke a rule of the chip; `rule` names it."""
-
-    def __init__(self, rule, text):
-        super().__init__("%s: %s" % (rule, text))
-        self.rule = rule
 
 
 class W5500Model:
@@ -47,7 +39,10 @@ class W5500Model:
     Faults, all off: `absent` (None, "high", "low": MISO), `tear_rsr`, `tear_fsr` (this many torn
     reads, 12), `bad_lengths` (this many frames get `bad_length` as their length word, 19),
     `lost_sendok`, `tx_stalls` (this many SENDs), `cr_stuck` (commands are never accepted),
-    `shift_above` (SPI clock in Hz from which reads arrive one bit late, 35).
+    `shift_above` (SPI clock in Hz from which reads arrive one bit late, 35), `deaf` and `mute`
+    (nothing is received, no SEND ends: until the next "open" or "reset"), `overruns_damage` (a
+    frame dropped because the buffer is full spoils the length word of this many frames after it),
+    `damage_below` (SPI clock in Hz below which what is written to transmit memory is damaged).
 
     `count`: what happened on the wire side and to frames the chip dropped without a word.
     """
@@ -67,13 +62,14 @@ class W5500Model:
         self.max_rx = 1514
         self.absent = None
         self.tear_rsr = self.tear_fsr = self.bad_lengths = self.lost_sendok = self.tx_stalls = 0
-        self.bad_length = 0
-        self.shift_above = 0
+        self.bad_length = self.overruns_damage = 0
+        self.shift_above = self.damage_below = 0
+        self.deaf = self.mute = None
         self.on_int = None
         self.count = {
             "rx": 0, "rx_filtered": 0, "rx_full": 0, "rx_no_link": 0, "rx_closed": 0,
-            "rx_too_long": 0, "tx": 0, "tx_too_long": 0, "tx_no_link": 0, "answers": 0,
-            "resets": 0, "violations": 0,
+            "rx_too_long": 0, "rx_deaf": 0, "tx": 0, "tx_too_long": 0, "tx_no_link": 0,
+            "answers": 0, "resets": 0, "violations": 0,
         }
         self.common = bytearray(0x40)
         self.rx_memory = bytearray(MEMORY)
@@ -107,6 +103,7 @@ class W5500Model:
         for s in self.sockets:
             s.reset()
         self.overcommitted = False
+        self.deaf = self.mute = None
         self.layout()
         self._phy_mode = 7
         self._coming = 0
@@ -319,6 +316,8 @@ class W5500Model:
         s = self.sockets[0]
         if s.regs[3] != 0x42:
             self.count["rx_closed"] += 1
+        elif self.deaf:
+            self.count["rx_deaf"] += 1
         elif wanted(common, s.mode, frame):
             s.deliver(frame, n)
         else:
@@ -362,6 +361,8 @@ class W5500Model:
             self._addr = (self._addr + k) & 0xFFFF
             i += k
         self._pos = pos
+        if self.damage_below and baudrate < self.damage_below and self._control & 0x1C == 0x14:
+            self.tx_memory[self._addr & (MEMORY - 1)] ^= 0x40
         if self.shift_above and baudrate > self.shift_above and into is not None:
             self._shift(into, n)
 

@@ -62,8 +62,10 @@ class Socket:
         # (12) The high byte is as it was before the latest change.
         chip = self.chip
         if chip.tear_rsr and addr <= 0x26 and end > 0x27:
-            chip.tear_rsr -= 1
-            into[i + 0x26 - addr] = self.last_rsr >> 8
+            at = i + 0x26 - addr
+            if into[at] != self.last_rsr >> 8:
+                chip.tear_rsr -= 1
+                into[at] = self.last_rsr >> 8
         if chip.tear_fsr and addr <= 0x20 and end > 0x21:
             chip.tear_fsr -= 1
             into[i + 0x20 - addr] = self.last_fsr >> 8
@@ -206,6 +208,10 @@ class Socket:
         if chip.overcommitted:                  # (33)
             chip.violate("buffer-sum", "more than 16 KB of buffers")
         regs[3] = _OPEN_STATES[p - 1]
+        if chip.deaf == "open":
+            chip.deaf = None
+        if chip.mute == "open":
+            chip.mute = None
         self._start(chip.start)
 
     def _start(self, start):
@@ -248,6 +254,8 @@ class Socket:
             return
         if chip.tx_stalls:
             chip.tx_stalls -= 1
+            return
+        if chip.mute:
             return
         self.finish.follow(self.accept, chip.wire_ns(n if n < 1515 else 60))
         if chip.time is None:
@@ -321,6 +329,9 @@ class Socket:
         size = self.rx_size
         if n + 2 > size - ((self.rx_wr - self.rx_rd) & 0xFFFF):
             chip.count["rx_full"] += 1          # (18)
+            if chip.overruns_damage:
+                chip.overruns_damage -= 1
+                chip.bad_lengths += 1
             return
         length = n + 2
         if chip.bad_lengths:                    # (19)

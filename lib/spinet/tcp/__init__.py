@@ -11,18 +11,30 @@
     options.py  window scale, timestamps, SACK
     recovery.py what is done about loss
     isn.py      initial sequence numbers and ephemeral ports
+    limit.py    how many resets and challenges are sent
+    days.py     clocks of connections that are silent for days
+
+and, imported when they are first needed or wanted:
+
+    cookies.py  SYN cookies
+    pressure.py who has to go when there is no room for another connection
+    icmp.py     what ICMP errors do to a connection
+    pmtu.py     the largest segment that the path takes
+    keep.py     keepalive
+    sizes.py    rings that change their size
+    info.py     what a console shows
 """
-from spinet.errors import (
-    EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, os_error,
-)
-from spinet.prim import BUFFER, MANY, cksum, diff32, eq4, ticks_diff
-from spinet.tcp import options, output
+from spinet.errors import EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, os_error
+from spinet.prim import BUFFER, MANY, add32, cksum, diff32, eq4, get32
+from spinet.tcp import limit, options, output, reno
 from spinet.tcp.conn import Conn
+from spinet.tcp.days import Days
 from spinet.tcp.input import arrives
 from spinet.tcp.isn import Secret
+from spinet.tcp.limit import Budget
 from spinet.tcp.listen import Listener
 from spinet.tcp.output import ACK, RST, SYN
-from spinet.tcp.states import SYN_RECEIVED, SYN_SENT, TIME_WAIT
+from spinet.tcp.states import ECN, SYN_SENT, TIME_WAIT
 
 PROTO = 6
 
@@ -34,7 +46,12 @@ class Tcp:
     `time_wait_max` bounds the connections kept in TIME-WAIT (the oldest makes
     room), `connections_max` all others.  With `catch_all` a listener bound to
     port 0 accepts connections to every port.  `timestamps`, `sack` and
-    `window_scaling` are offered to peers and accepted from them.
+    `window_scaling` are offered to peers and accepted from them; so is `ecn`
+    (ecn.py), which is off.  With `rack` loss is found by time (rack.py).
+
+    `answers_max` bounds the resets sent in a second for no connection,
+    `cookies_max` the SYN cookies, 0: none.  `autosize`, if not 0, is how far
+    rings may grow by themselves (`sizes.py`).
     """
 
     def __init__(self, stack):
@@ -46,15 +63,24 @@ class Tcp:
         self.half_open_max = max(MANY >> 6, 8)
         self.catch_all = False
         self.timestamps = self.sack = self.window_scaling = True
+        self.rack = self.ecn = False
+        self._congestion = reno
         self.trace = None
         self.table = {}
         self.connections = 0
         self.listeners = {}
         self.time_wait = []
         self.answers_max = 100
-        self._secret = Secret(stack.random)
-        self._second = self.timers.now
-        self._answers = 0
+        self.cookies_max = 16 * MANY
+        self.autosize = 0
+        self.cookies = None         # cookies.Cookies, once the half-open set was full
+        self.secret = Secret(stack.random)
+        self._resets = Budget(self.timers, stack.random)
+        self._challenges = Budget(self.timers, stack.random)
+        self._days = Days(self)
+        self._pressure = None
+        self._path = None           # the last that was made
+        self._before = None     # the header of one in TIME-WAIT that makes way for a new one
         self.count = {
             "rx": 0, "connect": 0, "established": 0, "retransmit": 0,
             "timeout": 0, "fast_retransmit": 0, "probe": 0, "keepalive": 0, "reset_sent": 0,
@@ -65,7 +91,22 @@ class Tcp:
             "time_wait_full": 0,
             "rate_limited": 0, "bad_icmp": 0, "paws": 0,
             "no_timestamp": 0, "tail_probe": 0, "sack_ignored": 0,
+            "spurious": 0, "ecn": 0,
+            "cookie_sent": 0, "cookie": 0, "evicted": 0, "smaller": 0, "larger": 0,
         }
+
+    @property
+    def congestion(self):
+        """The congestion control of new connections, a module as `reno`; may be set by its name."""
+        return self._congestion
+
+    @congestion.setter
+    def congestion(self, control):
+        if isinstance(control, str):
+            from spinet.tcp.congestion import named
+
+            control = named(control)
+        self._congestion = control
 
     # -- from below ---------------------------------------------------------
 
@@ -101,10 +142,15 @@ class Tcp:
                     and eq4(buf, h + 16, c.path.src, 0)):
                 if c.state == TIME_WAIT and self._reopens(c, buf, s, p):
                     break
+                if (buf[s + 13] > 63 or buf[h + 1] & 3 == 3) and c.flags & ECN:
+                    c.ecn.arrives(c, buf, h, s)
                 arrives(c, buf, s, p, end)
+                if c.waiter:
+                    c.waiter()
                 return
             c = c.next
         self._unmatched(ip, buf, h, s, p, end)
+        self._before = None
 
     def _reopens(self, c, buf, s, p):
         """A newer SYN ends TIME-WAIT: by its timestamp (RFC 6191) or sequence number (MAY-2)."""
@@ -117,6 +163,7 @@ class Tcp:
             newer = stamp > 0 or stamp == 0 and newer
         if not newer:
             return False
+        self._before = c.head
         c.end(0)
         return True
 
@@ -127,32 +174,51 @@ class Tcp:
             self.count["no_socket"] += 1
             return
         if flags & (SYN | ACK) == SYN:
-            listener = self._listener(buf, h + 16, buf[s + 2] << 8 | buf[s + 3])
+            listener = self.listener(buf, h + 16, buf[s + 2] << 8 | buf[s + 3])
             if listener is not None:
-                if self.connections >= self.connections_max:
-                    self.count["too_many"] += 1
-                    return
                 try:
-                    path = self._back(ip, buf, h)
+                    path = self.back(buf, h)
                     if path is not None and buf[s] | buf[s + 1]:
                         listener.syn(path, buf, s, p)
                 except MemoryError:
                     self.count["no_memory"] += 1
                 return
             self.count["no_listener"] += 1
+        elif not flags & ACK and self.listener(
+                buf, h + 16, buf[s + 2] << 8 | buf[s + 3]) is not None:
+            self.count["no_ack"] += 1   # RFC 9293, 3.10.7.2, fourth
+            return
         else:
+            cookies = self.cookies
+            if cookies and flags & ACK and cookies.returned(buf, h, s, p, end):
+                return
             self.count["no_socket"] += 1
-        if self.may_answer():
-            path = self._back(ip, buf, h)
+        if self._may_answer(self._resets):
+            path = self.back(buf, h)
             if path is not None:
                 self.count["reset_sent"] += 1
                 output.refuse(path, buf, s, p, end)
 
-    def _back(self, ip, buf, h):
+    def back(self, buf, h):
         """The path back to the sender of the datagram at `buf[h]`, or None."""
-        return self.stack.path(bytes(buf[h + 12:h + 16]), PROTO, bytes(buf[h + 16:h + 20]), df=True)
+        path = self._path
+        if path and path.gen == path.ip.gen and eq4(buf, h + 12, path.dst, 0) and (
+                eq4(buf, h + 16, path.src, 0)):
+            return path
+        return self._find_path(bytes(buf[h + 12:h + 16]), bytes(buf[h + 16:h + 20]))
 
-    def _listener(self, buf, i, port):
+    def _find_path(self, remote, local):
+        # Connections to the same peer share one path for as long as they want the same of it.
+        path = self._path
+        if path is None or path.gen != path.ip.gen or path.dst != remote or (
+                local is not None and path.src != local):
+            path = self.stack.path(remote, PROTO, local, df=True)
+            if path is not None:
+                self._path = path
+        return path
+
+    def listener(self, buf, i, port):
+        """Who listens to `port` at the address `buf[i:i + 4]`, or None."""
         found = None
         for key in (port, 0) if self.catch_all else (port,):
             for listener in self.listeners.get(key, ()):
@@ -163,37 +229,27 @@ class Tcp:
         return found
 
     def error(self, ip, type, code, info, buf, h, s, end):
-        """An ICMP error about a segment of ours whose IPv4 header is at `buf[h]`.
+        """An ICMP error about a segment of ours whose IPv4 header is at `buf[h]` (icmp.py).
 
-        Believed only if it quotes a sequence number that is in flight (RFC 5927, 4).
         `info` is the next hop's MTU, or -1 when this host itself found the peer unreachable.
         """
-        c = self.find(bytes(buf[h + 16:h + 20]), buf[s + 2] << 8 | buf[s + 3],
-                      bytes(buf[h + 12:h + 16]), buf[s] << 8 | buf[s + 1])
-        if c is None or end - s < 8 or not 0 <= diff32(buf, s + 4, c.head, 4) <= c.snd_max:
-            self.count["bad_icmp"] += 1
-            return
-        if type == 3 and code == 4:
-            self._too_big(c, info)
-        elif type == 3:
-            refused = code == 2 or code == 3
-            error = ECONNREFUSED if refused else EHOSTUNREACH if code in (1, 5, 7, 10, 12, 13) \
-                else ENETUNREACH
-            # Once synchronized every error is a soft one (RFC 5927, 5.2).
-            if c.state == SYN_SENT and (refused or info == -1):
-                c.end(error)
-            else:
-                c.soft_error = error
+        try:
+            from spinet.tcp.icmp import error
 
-    def _too_big(self, c, mtu):
-        """A router could not forward without fragmenting (RFC 1191)."""
-        if 68 <= mtu < c.path.mtu:
-            c.path.mtu = mtu
-            if mtu - 20 - len(c.head) < c.mss:
-                c.mss = mtu - 20 - len(c.head)
-                if c.state > SYN_RECEIVED:
-                    c.snd_nxt = c.rtt_end = 0
-                    output.push(c)
+            error(self, type, code, info, buf, h, s, end)
+        except MemoryError:
+            self.count["no_memory"] += 1
+
+    def shrink(self, c):
+        """Segments of `c` vanish, large ones perhaps: try smaller ones."""
+        try:
+            from spinet.tcp import pmtu
+
+            pmtu.black_hole(c)
+        except ImportError:
+            pass        # left out of this board
+        except MemoryError:     # a clause each: a tuple of exceptions would have to be made
+            self.count["no_memory"] += 1
 
     # -- for the rest of TCP ------------------------------------------------
 
@@ -220,6 +276,9 @@ class Tcp:
                 at.next = c.next
         c.next = None
         self.timers.remove(c)
+        if c.pmtu:
+            self.timers.remove(c.pmtu)
+            c.pmtu = None
         if state == TIME_WAIT:
             self.time_wait.remove(c)
         else:
@@ -244,28 +303,64 @@ class Tcp:
             c = c.next
         return None
 
+    def room(self):
+        """Whether there may be one connection more; where there are too many, some have to go."""
+        if self.connections < self.connections_max or self.relieve():
+            return True
+        self.count["too_many"] += 1
+        return False
+
+    def relieve(self):
+        """Memory or connections have run out: end those that waste them; whether there were any."""
+        try:
+            if self._pressure is None:
+                from spinet.tcp.pressure import Pressure
+
+                self._pressure = Pressure(self)
+            return self._pressure.relieve()
+        except ImportError:
+            return False
+        except MemoryError:
+            return False
+
+    def clock(self):
+        """The stack's clock of 32 bits, milliseconds as 4 bytes in wire form."""
+        return self._days.ms()
+
     def draw_isn(self, c):
         """Give `c` its initial sequence number."""
         path = c.path
-        self._secret.isn(c.head, 4, self.timers.now, path.src, c.lport, path.dst, c.rport)
+        self.secret.isn(c.head, 4, self._days.ms(), path.src, c.lport, path.dst, c.rport)
+        before = self._before
+        if before is not None:
+            # Beyond what the connection used that this one replaces (RFC 9293, 3.6.1).
+            if diff32(c.head, 4, before, 4) <= 0:
+                add32(c.head, 4, before, 4, 64000)
+            self._before = None
 
     def draw_clock(self, c):
-        """Give `c` timestamps, from an offset of its own (RFC 7323, 5.4)."""
-        path = c.path
-        base = self._secret.offset(path.src, c.lport, path.dst, c.rport)
-        options.begin_clock(c, base, 0, self.timers.now)
+        """Give `c` timestamps, from an offset of its own (RFC 7323, 5.4).
 
-    def rcv_shift(self):
-        """The window scale that makes `rcvbuf` fit 16 bits."""
+        The next connection of the same tuple goes on from there, lest its SYN look old to a
+        peer that is still in TIME-WAIT (RFC 6191).
+        """
+        path = c.path
+        base = self.secret.offset(path.src, c.lport, path.dst, c.rport)
+        options.begin_clock(c, base, 0, self.timers.now)
+        add32(c.head, 24, c.head, 24, get32(self._days.ms(), 0))
+
+    def rcv_shift(self, c):
+        """The window scale that makes the receive ring of `c`, at its largest, fit 16 bits."""
+        size = max(c.rcvbuf or self.rcvbuf, self.autosize)
         shift = 0
-        while self.rcvbuf >> shift > 65535:
+        while size >> shift > 65535:
             shift += 1
         return shift
 
     def repath(self, c):
         """Routes or addresses have changed: the new path of `c`, or None if there is none."""
         old = c.path
-        path = self.stack.path(old.dst, PROTO, old.src, c.ttl, c.tos, df=True)
+        path = self.stack.path(old.dst, PROTO, old.src, c.ttl, c.tos, df=old.df)
         if path is not None:
             if old.mtu < path.mtu:
                 path.mtu = old.mtu
@@ -274,51 +369,66 @@ class Tcp:
 
     def refuse(self, c, buf, s, p):
         """Reset whoever sent the segment at `buf[s]` to `c`, which keeps its state."""
-        if self.may_answer():
+        if self._may_answer(self._resets):
             self.count["reset_sent"] += 1
             output.refuse(c.path, buf, s, p, p)
 
-    def may_answer(self):
-        """Whether the rate limit of resets and challenge ACKs allows one more now (RFC 5961, 7)."""
-        now = self.timers.now
-        if not 0 <= ticks_diff(now, self._second) < 1000:
-            self._second = now
-            self._answers = 0
-        if self._answers >= self.answers_max:
+    def challenge(self, c):
+        """A challenge ACK, or nothing where there were too many (RFC 5961, 7)."""
+        if not limit.may_challenge(c):
             self.count["rate_limited"] += 1
-            return False
-        self._answers += 1
-        return True
+        elif self._may_answer(self._challenges):
+            self.count["challenge_ack"] += 1
+            output.ack(c)
+
+    def _may_answer(self, budget):
+        if budget.take(self.answers_max):
+            return True
+        self.count["rate_limited"] += 1
+        return False
 
     # -- from above ---------------------------------------------------------
 
-    def connect(self, remote, rport, local=None, lport=0, ttl=64, tos=0):
+    def connect(self, remote, rport, local=None, lport=0, ttl=64, tos=0, rcvbuf=0, sndbuf=0,
+                maxseg=0):
         """Begin to open a connection to `remote` (4 bytes); returns it in SYN-SENT.
+
+        `rcvbuf` and `sndbuf` are the sizes of its rings, `maxseg` the most in a segment, in bytes;
+        0: as usual.
 
         Raises OSError: ENETUNREACH without a route, EADDRINUSE when the pair of
         addresses is taken, EADDRNOTAVAIL when no ephemeral port is free.
         """
-        path = self.stack.path(remote, PROTO, local, ttl, tos, df=True)
-        if path is None:
-            raise os_error(ENETUNREACH)
+        if ttl == 64 and not tos:
+            path = self._find_path(remote, local)
+        else:
+            path = self.stack.path(remote, PROTO, local, ttl, tos, df=True)
+        if path is None or remote[0] >= 224 or remote in [a.broadcast for a in path.ip.addresses]:
+            raise os_error(ENETUNREACH)     # RFC 9293, 3.9.2.3: one peer, not many
         if not lport:
-            lport = self._secret.port(
+            lport = self.secret.port(
                 lambda port: port not in self.listeners
                 and self.find(remote, rport, path.src, port) is None)
             if not lport:
                 raise os_error(EADDRNOTAVAIL)
+            old = None
         else:
-            c = self.find(remote, rport, path.src, lport)
-            if c is not None:
-                if c.state != TIME_WAIT:
+            old = self.find(remote, rport, path.src, lport)
+            if old is not None:
+                if old.state != TIME_WAIT:
                     raise os_error(EADDRINUSE)
-                c.end(0)
+                self._before = old.head
+                old.end(0)
         c = Conn(self, path, lport, rport)
         if ttl != 64:
             c.ttl = ttl
         if tos:
             c.tos = tos
+        c.prefer(rcvbuf, sndbuf, maxseg)
         self.draw_isn(c)
+        if old is not None and diff32(c.head, 4, old.head, 4) <= 0:
+            # It sent faster than the clock ticks: what is still under way must not look new.
+            add32(c.head, 4, old.head, 4, 65536)
         if self.timestamps:
             self.draw_clock(c)
         self.remember(c)
@@ -335,7 +445,7 @@ class Tcp:
         Raises OSError(EADDRINUSE) when somebody else listens there.
         """
         if not port and not self.catch_all:
-            port = self._secret.port(lambda p: p not in self.listeners)
+            port = self.secret.port(lambda p: p not in self.listeners)
         self.check_free(addr, port)
         listener = Listener(self, addr, port, backlog)
         self.listeners.setdefault(port, []).append(listener)

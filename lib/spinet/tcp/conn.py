@@ -26,13 +26,14 @@ from spinet.errors import (
 from spinet.prim import copy, ticks_add, ticks_diff
 from spinet.tcp import output, ranges, recovery, rto
 from spinet.tcp.states import (
-    AFTER_CLOSE, BLOCKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_WAIT_2, NAMES, ORPHAN, RECEIVES,
-    SACK, SENDS, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
+    AFTER_CLOSE, BLOCKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_WAIT_2, NAMES, ORPHAN, RACK,
+    RECEIVES, SACK, SENDS, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
 )
 from spinet.timers import Timer
 
 TIME_WAIT_MS = 60000    # 2 MSL, as most systems have it
 FIN_WAIT_2_MS = 60000   # how long an orphan waits for the peer's FIN
+ORPHAN_MS = 600000      # and how long for its data to be taken, however slowly the peer does it
 
 
 class Conn(Timer):
@@ -42,6 +43,7 @@ class Conn(Timer):
     error = 0           # why it ended (an errno), 0: it has not, or in peace
     soft_error = 0      # the last ICMP error that was no reason to end it
     listener = None     # where it will be accepted
+    waiter = None       # called when something has happened: may be read or written, has ended
     next = None         # the next connection in the same bucket of the table
     keep = None         # Keepalive, when the user wants it
     t_idle = None       # deadline of TIME-WAIT, FIN-WAIT-2 or keepalive
@@ -49,10 +51,19 @@ class Conn(Timer):
     snd_shift = rcv_shift = 0   # window scaling (RFC 7323, 2)
     ts_at = 0           # when our timestamp clock was last advanced
     board = None        # what the peer has selectively acknowledged (recovery.Board)
+    cc_state = None     # what the congestion control keeps of its own
+    ecn = None          # explicit congestion notification (ecn.Ecn)
     ooo_last = 0        # where the last out-of-order segment began, from RCV.NXT
     dsack = dsack_at = 0    # what was received twice: bytes, and where, from RCV.NXT
     ttl = 64
     tos = 0
+    rcvbuf = sndbuf = 0     # sizes of its rings, 0: the stack's
+    maxseg = 0          # the most in a segment, 0: what fits
+    tuner = None        # sizes.Tuner, where rings grow by themselves
+    pmtu = None         # pmtu.Search, when the path takes less than the interface
+    user_timeout = 0    # how long data may be unacknowledged in ms, 0: until R2
+    stuck = 0           # since when the first byte in the send ring goes nowhere
+    challenges = 0      # how many, and when (limit.py)
 
     def __init__(self, tcp, path, lport, rport):
         Timer.__init__(self)
@@ -70,7 +81,8 @@ class Conn(Timer):
         self.mss = 536
         self.snd_nxt = self.snd_max = 0
         self.snd_wnd = self.max_wnd = 0
-        self.cwnd = self.ssthresh = 0
+        self.cc = tcp._congestion
+        self.cwnd = self.ssthresh = self.cc_acked = 0
         self.recover = self.dupacks = 0
         self.srtt = self.rttvar = 0
         self.rto = rto.INITIAL
@@ -81,7 +93,7 @@ class Conn(Timer):
         self.r_head = self.r_len = 0
         self.rcv_adv = 0
         self.ooo = None
-        self.ack_owed = 0
+        self.ack_owed = self.quick = 0
         self.t_rexmt = self.t_ack = None
 
     @property
@@ -94,14 +106,35 @@ class Conn(Timer):
         """The peer's port."""
         return self.head[2] << 8 | self.head[3]
 
+    def prefer(self, rcvbuf, sndbuf, maxseg):
+        """Sizes of rings, and the most in a segment, other than the stack's; 0: the same."""
+        if rcvbuf:
+            self.rcvbuf = rcvbuf
+        if sndbuf:
+            self.sndbuf = sndbuf
+        if maxseg:
+            self.maxseg = maxseg
+
     def open_rings(self):
-        """Take the memory for data; sizes are the stack's `tcp.sndbuf` and `tcp.rcvbuf`."""
+        """Take the memory for data."""
         if not self.rbuf:
-            self.sbuf = bytearray(self.tcp.sndbuf)
-            self.rbuf = bytearray(self.tcp.rcvbuf)
-            self.ooo = ranges.new()
+            tcp = self.tcp
+            self.sbuf = bytearray(self.sndbuf or tcp.sndbuf)
+            # What the SYN has promised holds.
+            self.rbuf = bytearray(max(self.rcvbuf or tcp.rcvbuf, self.rcv_adv))
+            self.ooo = ranges.new(len(self.rbuf))
+            if tcp.autosize:
+                from spinet.tcp.sizes import Tuner
+
+                self.tuner = Tuner(tcp.timers.now)
             if self.flags & SACK:
-                self.board = recovery.Board()
+                if self.tcp.rack:
+                    from spinet.tcp.rack import Board
+
+                    self.flags |= RACK
+                else:
+                    Board = recovery.Board
+                self.board = Board(len(self.sbuf))
 
     # -- what the user calls ------------------------------------------------
 
@@ -132,7 +165,10 @@ class Conn(Timer):
             raise os_error(self.take_error() or EPIPE)
         n = end - start
         if n > room:
-            n = room
+            if self.tuner:
+                room = self.tuner.sends(self, n)
+            if n > room:
+                n = room
         sbuf = self.sbuf
         size = len(sbuf)
         i = self.s_head + self.s_len
@@ -184,6 +220,9 @@ class Conn(Timer):
         size = len(self.rbuf)
         self.r_head = i - size if i >= size else i
         self.r_len -= n
+        if self.tuner:
+            self.tuner.reads(self, n)
+            size = len(self.rbuf)
         # Silly window avoidance (RFC 9293, 3.8.6.2.2).
         if RECEIVES >> self.state & 1:
             grown = size - self.r_len - self.rcv_adv
@@ -208,12 +247,17 @@ class Conn(Timer):
         (RFC 2525, 2.17).
         """
         self.flags |= ORPHAN
-        if self.r_len and self.state != TIME_WAIT:
+        unread = self.r_len
+        self.r_len = 0
+        if self.state == TIME_WAIT or self.state == CLOSED:
+            self.release()
+        elif unread:
             self.abort()
-            return
-        self.shutdown()
-        if self.state == FIN_WAIT_2:
-            self.arm_idle(FIN_WAIT_2_MS)
+        else:
+            self.keep = None
+            self.shutdown()
+            if SYN_SENT < self.state < TIME_WAIT:
+                self.arm_idle(FIN_WAIT_2_MS if self.state == FIN_WAIT_2 else ORPHAN_MS)
 
     def abort(self, error=ECONNABORTED):
         """End the connection at once; a synchronized peer gets a reset."""
@@ -236,6 +280,8 @@ class Conn(Timer):
     def keepalive(self, on, idle_ms=7200000, interval_ms=75000, count=9):
         """Probe a peer that has been silent for `idle_ms`, `count` times (RFC 9293, 3.8.4)."""
         if on:
+            from spinet.tcp.keep import Keepalive
+
             self.keep = Keepalive(idle_ms, interval_ms, count, self.tcp.timers.now)
             if self.state != TIME_WAIT:
                 self.arm_idle(idle_ms)
@@ -244,15 +290,9 @@ class Conn(Timer):
 
     def info(self):
         """What a console shows of the connection, as a dict; times in ms, sizes in bytes."""
-        return {
-            "state": NAMES[self.state], "mss": self.mss, "srtt": self.srtt >> 3,
-            "rttvar": self.rttvar >> 2, "rto": self.rto, "cwnd": self.cwnd,
-            "ssthresh": self.ssthresh, "timestamps": len(self.head) > 20,
-            "sack": bool(self.flags & SACK), "scaling": (self.snd_shift, self.rcv_shift),
-            "snd_wnd": self.snd_wnd, "rcv_wnd": self.rcv_adv,
-            "unacked": self.snd_max, "unsent": max(self.s_len - self.snd_nxt, 0),
-            "unread": self.r_len, "retries": self.retries,
-        }
+        from spinet.tcp.info import info
+
+        return info(self)
 
     # -- timers -------------------------------------------------------------
 
@@ -300,20 +340,12 @@ class Conn(Timer):
         if self.state == TIME_WAIT or (self.state == FIN_WAIT_2 and self.flags & ORPHAN):
             self.end(0)
             return
-        keep = self.keep
-        if keep is None or self.state < ESTABLISHED:
+        if self.flags & ORPHAN:
+            self.tcp.count["timed_out"] += 1
+            self.abort(ETIMEDOUT)
             return
-        silent = ticks_diff(now, keep.heard)
-        if silent < keep.idle:
-            keep.probes = 0
-            self.arm_idle(keep.idle - silent)
-        elif keep.probes >= keep.count:
-            self.tcp.count["keepalive_dead"] += 1
-            self.abort(self.soft_error or ETIMEDOUT)
-        else:
-            keep.probes += 1
-            output.keepalive(self)
-            self.arm_idle(keep.interval)
+        if self.keep:
+            self.keep.expire(self, now)
 
     # -- how it ends --------------------------------------------------------
 
@@ -348,6 +380,8 @@ class Conn(Timer):
             self.r_len = 0
         self.release()
         self.tcp.forget(self, state)
+        if self.waiter:
+            self.waiter()
 
     def release(self):
         """Give back the memory that no more data will pass through."""
@@ -355,14 +389,3 @@ class Conn(Timer):
         self.ooo = self.board = None
         if not self.r_len:
             self.rbuf = b""
-
-
-class Keepalive:
-    """Keepalive of one connection; times in ms."""
-
-    def __init__(self, idle_ms, interval_ms, count, now):
-        self.idle = idle_ms
-        self.interval = interval_ms
-        self.count = count
-        self.heard = now    # when the peer was last heard of
-        self.probes = 0

@@ -6,15 +6,19 @@ nothing but ACK set, skips the checks that it cannot fail.
 """
 from spinet.errors import ECONNREFUSED, ECONNRESET, ENOBUFS
 from spinet.prim import add32, copy, diff32, ticks_diff
-from spinet.tcp import options, output, ranges, recovery, reno, rto
+from spinet.tcp import options, output, ranges, recovery, rto
 from spinet.tcp.output import ACK, FIN, RST, SYN
 from spinet.tcp.states import (
     AFTER_FIN, AFTER_FIN_ACKED, CLOSE_LATER, CLOSED, ESTABLISHED, ORPHAN, PERSIST, RECEIVES,
-    SACK, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
+    SACK, STALE, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
 )
 from spinet.tcp.conn import TIME_WAIT_MS
 
 _PLAIN = FIN | SYN | RST | ACK
+
+# So many segments are acknowledged at once after one out of order: the window of a peer who is
+# losing data is small, and would wait for what we hold back.
+QUICK = 16
 
 
 def arrives(c, buf, s, p, end):
@@ -60,15 +64,21 @@ def _fresh(c, buf, s, ts, n):
     if buf[s + 13] & RST:
         return True
     if not ts:
+        if buf[s + 13] & SYN:
+            return True     # of a peer that has begun anew, to be challenged
         c.tcp.count["no_timestamp"] += 1    # RFC 7323, 3.2
         return False
     if diff32(buf, ts, c.head, 28) >= 0:
+        return True
+    if c.flags & STALE and -1 <= diff32(buf, s + 4, c.head, 8) <= 0:
+        c.flags &= ~STALE
+        copy(c.head, 28, buf, ts, 4)
         return True
     c.tcp.count["paws"] += 1
     if n:
         output.ack(c)
     else:
-        _challenge(c)
+        c.tcp.challenge(c)
     return False
 
 
@@ -84,7 +94,7 @@ def _acceptable(c, buf, s, seq, n):
             c.end(0 if c.state == TIME_WAIT else
                   ECONNREFUSED if c.state == SYN_RECEIVED and not c.listener else ECONNRESET)
         elif 0 < seq < wnd:
-            _challenge(c)
+            c.tcp.challenge(c)
         else:
             count["out_of_window"] += 1
         return False
@@ -96,33 +106,28 @@ def _acceptable(c, buf, s, seq, n):
     else:
         good = seq < wnd and seq + n > 0
     if not good:
-        count["out_of_window"] += 1
         if c.state == TIME_WAIT:
             c.arm_idle(TIME_WAIT_MS)
         if c.state == SYN_RECEIVED and flags & SYN and seq == -1:
-            output.send_syn(c)  # it was our SYN,ACK that was lost
-        elif n:
+            if not flags & ACK:
+                output.send_syn(c)  # it was our SYN,ACK that was lost
+            elif _established(c, buf, s):
+                output.ack(c)       # simultaneous open (RFC 9293, 3.5, figure 7)
+        elif n and not flags & SYN:
             if c.flags & SACK and -0x10000000 < seq < 0:
                 c.dsack_at = seq
                 c.dsack = n
             output.ack(c)   # the peer may have missed our acknowledgement of this very data
         else:
-            _challenge(c)   # a dead or confused peer: answer, but do not make a storm of it
+            c.tcp.challenge(c)   # a dead or confused peer: answer, but do not make a storm of it
         return False
     if flags & SYN:
-        _challenge(c)       # RFC 5961, 4.2
+        c.tcp.challenge(c)       # RFC 5961, 4.2
         return False
     if not flags & ACK:
         count["no_ack"] += 1
         return False
     return True
-
-
-def _challenge(c):
-    """A challenge ACK, within the stack's rate limit (RFC 5961, 7)."""
-    if c.tcp.may_answer():
-        c.tcp.count["challenge_ack"] += 1
-        output.ack(c)
 
 
 def _answer_to_syn(c, buf, s, p, end):
@@ -173,13 +178,18 @@ def _established(c, buf, s):
         c.tcp.count["bad_ack"] += 1
         c.tcp.refuse(c, buf, s, s + 20)
         return False
-    c.snd_wnd = c.max_wnd = (buf[s + 14] << 8 | buf[s + 15]) << c.snd_shift
+    wnd = buf[s + 14] << 8 | buf[s + 15]
+    if not buf[s + 13] & SYN:
+        wnd <<= c.snd_shift     # RFC 7323, 2.2
+    c.snd_wnd = c.max_wnd = wnd
     if not _synchronized(c):
         return False
     if c.listener and not c.listener.established(c):
         c.abort()
         return False
-    if c.flags & CLOSE_LATER:
+    if c.flags & ORPHAN:
+        c.close()
+    elif c.flags & CLOSE_LATER:
         c.shutdown()
     return True
 
@@ -195,6 +205,7 @@ def _synchronized(c):
     except MemoryError:
         tcp.count["no_memory"] += 1
         c.abort(ENOBUFS)
+        tcp.relieve()
         return False
     add32(c.head, 4, c.head, 4, 1)
     c.snd_nxt = c.snd_max = 0
@@ -204,7 +215,7 @@ def _synchronized(c):
     elif c.retries:
         c.rto = rto.INITIAL_AFTER_SYN_LOSS
     c.rtt_end = c.retries = 0
-    reno.start(c)
+    c.cc.start(c)
     c.set_state(ESTABLISHED)
     return True
 
@@ -215,7 +226,7 @@ def _acknowledged(c, buf, s, p, seq, n, ts):
     wnd = (buf[s + 14] << 8 | buf[s + 15]) << c.snd_shift
     if ack > 0:
         if ack > c.snd_max:
-            _challenge(c)   # it acknowledges what was never sent
+            c.tcp.challenge(c)   # it acknowledges what was never sent
             return False
         if ts:
             _measure(c, buf, ts)
@@ -224,12 +235,12 @@ def _acknowledged(c, buf, s, p, seq, n, ts):
             return False
     elif ack < 0:
         if -ack > c.max_wnd:
-            _challenge(c)   # RFC 5961, 5.2
+            c.tcp.challenge(c)   # RFC 5961, 5.2
             return False
         return True
     elif c.snd_max and not c.flags & PERSIST:
         if c.board:
-            sacked = options.take_sack(c, buf, s, p) if p - s > len(c.head) else 0
+            sacked = c.board.report(c, 0, buf, s, p)
             if sacked:
                 recovery.duplicate(c, sacked)
         elif not n and not seq and wnd == c.snd_wnd and not buf[s + 13] & FIN:
@@ -240,6 +251,11 @@ def _acknowledged(c, buf, s, p, seq, n, ts):
         c.snd_wnd = wnd
         if wnd > c.max_wnd:
             c.max_wnd = wnd
+        if not wnd and c.snd_max and c.s_len and not c.flags & PERSIST:
+            # It was shrunk to nothing: what is in flight is sent again by probes, and no
+            # reason to give up while they are answered (RFC 9293, 3.8.6, SHLD-17).
+            c.snd_nxt = 0
+            output.persist(c)
     if c.flags & PERSIST:
         if not c.flags & ORPHAN:
             c.retries = 0   # an answer to a probe; but a user who has gone waits only so long
@@ -261,6 +277,8 @@ def _measure(c, buf, ts):
     rtt = diff32(c.head, 24, buf, ts + 4)
     if 0 <= rtt < 120000:
         rto.sample(c, rtt)
+        if c.recover and c.board:
+            recovery.echoed(c, rtt)
 
 
 def _advance(c, ack, buf, s, p):
@@ -291,7 +309,7 @@ def _advance(c, ack, buf, s, p):
     c.retries = 0
     n = 0
     if c.board:
-        n = _report(c, ack, buf, s, p)
+        n = c.board.report(c, ack, buf, s, p)
     recovery.acked(c, ack, n)
     if c.snd_max:
         rto.start(c)
@@ -305,29 +323,11 @@ def _advance(c, ack, buf, s, p):
             c.set_state(state)
 
 
-def _report(c, ack, buf, s, p):
-    """Move the scoreboard with SND.UNA and enter what the peer reports; the change in bytes.
-
-    Negative where bytes that were reported are now acknowledged: they count once.
-    """
-    board = c.board
-    board.high_rxt = max(board.high_rxt - ack, 0)
-    board.mark = max(board.mark - ack, 0)
-    board.dsack = False
-    n = 0
-    if board.sacked[1]:
-        n = ranges.total(board.sacked)
-        ranges.shift(board.sacked, ack)
-        n = ranges.total(board.sacked) - n
-    if p - s > len(c.head):
-        n += options.take_sack(c, buf, s, p)
-    return n
-
-
 def _see_fin(c, at):
     """The peer's FIN stands `at` bytes beyond RCV.NXT; data before it may still be missing."""
     if RECEIVES >> c.state & 1 and c.fin_at < 0 and at <= c.rcv_adv:
         c.fin_at = at
+        c.ack_owed = 2
 
 
 def _data(c, buf, p, end, seq):
@@ -370,16 +370,23 @@ def _data(c, buf, p, end, seq):
         if not ranges.insert(c.ooo, seq, seq + n):
             c.tcp.count["ooo_full"] += 1
         c.ack_owed = 2
+        c.quick = QUICK
         return
-    if c.ooo[1]:
-        n = ranges.advance(c.ooo, n)
-        c.ooo_last -= n
+    if c.quick:
+        # Data is missing, or was until lately.
+        if c.ooo[1]:
+            n = ranges.advance(c.ooo, n)
+            c.ooo_last -= n
+        else:
+            c.quick -= 1
         c.ack_owed = 2
     else:
         c.ack_owed += 1
     c.r_len += n
     c.rcv_adv -= n
     add32(c.head, 8, c.head, 8, n)
+    if c.dsack:
+        c.dsack_at -= n
     if c.fin_at >= 0:
         c.fin_at -= n
 
@@ -389,6 +396,8 @@ def _fin(c):
     c.fin_at = -1
     c.ack_owed = 2
     add32(c.head, 8, c.head, 8, 1)
+    if c.dsack:
+        c.dsack_at -= 1
     if c.rcv_adv:
         c.rcv_adv -= 1
     c.set_state(AFTER_FIN[c.state])

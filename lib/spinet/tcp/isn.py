@@ -1,7 +1,7 @@
 """Initial sequence numbers and ephemeral ports (RFC 6528, RFC 6056)."""
 from hashlib import sha256
 
-from spinet.prim import add32
+from spinet.prim import add32, get32
 
 
 class Secret:
@@ -11,18 +11,22 @@ class Secret:
         self._random = random
         self._key = random(16)
 
-    def _hash(self, local, lport, remote, rport):
+    def digest(self, local, lport, remote, rport, more=b""):
+        """32 bytes that nobody else can make of two addresses, two ports and `more`."""
         ports = bytes((lport >> 8, lport & 255, rport >> 8, rport & 255))
-        return sha256(self._key + bytes(local) + bytes(remote) + ports).digest()
+        return sha256(self._key + bytes(local) + bytes(remote) + ports + more).digest()
 
-    def isn(self, dst, i, now, local, lport, remote, rport):
-        """Write ISN = M + F(tuple, secret) into `dst[i:i+4]`; M ticks every 4 us."""
-        dst[i:i + 4] = self._hash(local, lport, remote, rport)[:4]
-        add32(dst, i, dst, i, now * 250 & 0xFFFFFFFF)
+    def isn(self, dst, i, ms, local, lport, remote, rport):
+        """Write ISN = M + F(tuple, secret) into `dst[i:i+4]`; M ticks every 4 us.
+
+        `ms` are the milliseconds of a clock of 32 bits, whose wrap M does not notice.
+        """
+        dst[i:i + 4] = self.digest(local, lport, remote, rport)[:4]
+        add32(dst, i, dst, i, get32(ms, 0) * 250 & 0xFFFFFFFF)
 
     def offset(self, local, lport, remote, rport):
-        """4 secret bytes for one tuple: where its timestamps begin."""
-        return self._hash(local, lport, remote, rport)[4:8]
+        """4 secret bytes for one tuple: how far its timestamps are ahead of that clock."""
+        return self.digest(local, lport, remote, rport)[4:8]
 
     def port(self, free):
         """An ephemeral port for which `free(port)` holds, or 0 (RFC 6056, algorithm 1)."""

@@ -11,10 +11,16 @@ class Listener:
 
     At most `backlog` connections wait to be accepted before new SYNs are
     ignored, and at most `backlog` or `tcp.half_open_max`, whichever is more,
-    are half open.  Where that is too few, one whose peer has let a second go
-    by without an answer makes room; without such a one the new SYN is ignored
-    and its sender will repeat it.
+    are half open.  Where that is too few SYNs are answered with cookies and not
+    remembered (`cookies.py`).  Without that module one whose peer has let a
+    second go by without an answer makes room; without such a one the new SYN
+    is ignored and its sender will repeat it.
+
+    Connections inherit `rcvbuf`, `sndbuf` and `maxseg`, in bytes; 0: as usual.
     """
+
+    waiter = None       # called when there is somebody to accept
+    rcvbuf = sndbuf = maxseg = 0
 
     def __init__(self, tcp, addr, port, backlog):
         self.tcp = tcp
@@ -27,25 +33,57 @@ class Listener:
     def syn(self, path, buf, s, p):
         """A SYN has come for this listener along `path`: answer it (RFC 9293, 3.10.7.2)."""
         tcp = self.tcp
-        if len(self.queue) >= self.backlog:
+        if not self.has_room():
             tcp.count["backlog_full"] += 1
             return
-        if len(self.half_open) >= self._half_open_max():
+        if not tcp.room():
+            return
+        half_open = self.half_open
+        if len(half_open) >= self._half_open_max():
             tcp.count["half_open_full"] += 1
-            if not self.half_open[0].retries:
+            if self._cookie(path, buf, s, p) or not half_open[0].retries:
                 return
-            self.half_open[0].end(0)
-        c = Conn(tcp, path, buf[s + 2] << 8 | buf[s + 3], buf[s] << 8 | buf[s + 1])
+            half_open[0].end(0)
+        c = self.child(path, buf, s, p)
         tcp.draw_isn(c)
+        self.enter(c)
+        output.send_syn(c)
+
+    def has_room(self):
+        """Whether one more connection may wait to be accepted."""
+        return len(self.queue) < self.backlog
+
+    def child(self, path, buf, s, p):
+        """What the SYN at `buf[s:p]` would become, unknown to anybody yet."""
+        c = Conn(self.tcp, path, buf[s + 2] << 8 | buf[s + 3], buf[s] << 8 | buf[s + 1])
+        c.prefer(self.rcvbuf, self.sndbuf, self.maxseg)
+        c.listener = self
         add32(c.head, 8, buf, s + 4, 1)
         take_syn(c, buf, s, p)
-        c.listener = self
+        return c
+
+    def enter(self, c):
+        """`c` is half open from now on."""
         self.half_open.append(c)
-        tcp.remember(c)
+        self.tcp.remember(c)
         c.set_state(SYN_RECEIVED)
         c.snd_nxt = c.snd_max = 1
-        output.send_syn(c)
         c.t_rexmt = c.arm(c.rto)
+
+    def _cookie(self, path, buf, s, p):
+        """Answer a SYN without remembering it; False where there are no cookies."""
+        tcp = self.tcp
+        if tcp.cookies is None and tcp.cookies_max:
+            try:
+                from spinet.tcp.cookies import Cookies
+
+                tcp.cookies = Cookies(tcp)
+            except ImportError:
+                tcp.cookies = False     # left out of this board
+        if not tcp.cookies:
+            return False
+        tcp.cookies.answer(self, path, buf, s, p)
+        return True
 
     def _half_open_max(self):
         return max(self.backlog, self.tcp.half_open_max)
@@ -57,6 +95,8 @@ class Listener:
             self.tcp.count["backlog_full"] += 1
             return False
         self.queue.append(c)
+        if self.waiter:
+            self.waiter()
         return True
 
     def accept(self):

@@ -6,7 +6,7 @@ peer's last (TS.Recent), which we echo.
 """
 from spinet.prim import add32, copy, diff32, ticks_diff
 from spinet.tcp import ranges
-from spinet.tcp.states import SACK, SCALED, SYN_SENT
+from spinet.tcp.states import ECN, SACK, SCALED, SYN_SENT
 
 MSS = 2
 WINDOW_SCALE = 3
@@ -49,12 +49,28 @@ def take_syn(c, buf, s, p):
     if i and tcp.window_scaling:
         c.flags |= SCALED
         c.snd_shift = min(buf[i + 2], 14)       # RFC 7323, 2.3
-        c.rcv_shift = tcp.rcv_shift()
+        c.rcv_shift = tcp.rcv_shift(c)
+    if tcp.ecn:
+        from spinet.tcp import ecn
+
+        if ecn.agreed(buf[s + 13], buf[s + 13] & 16):
+            c.flags |= ECN
+            c.ecn = ecn.Ecn()
     if tcp.sack and find(buf, s + 20, p, SACK_PERMITTED):
         c.flags |= SACK
+    bound(c, mss)
+
+
+def bound(c, mss):
+    """The peer takes segments of `mss` bytes: what we shall send, options included (RFC 6691)."""
     # A peer that asks for less than 64 is up to no good.
-    mss = max(min(mss, c.path.mtu - 40), 64)
-    c.mss = mss - len(c.head) + 20
+    c.mss = max(min(mss, limit(c)), 64) - len(c.head) + 20
+
+
+def limit(c):
+    """The most that goes into a segment of `c`, options included, by our own will."""
+    mss = c.path.mtu - 40
+    return c.maxseg if 0 < c.maxseg < mss else mss
 
 
 def put_syn(c, tx, t):
@@ -64,7 +80,7 @@ def put_syn(c, tx, t):
     """
     tcp = c.tcp
     first = c.state == SYN_SENT
-    mss = c.path.mtu - 40
+    mss = limit(c)
     tx[t] = MSS
     tx[t + 1] = 4
     tx[t + 2] = mss >> 8
@@ -85,7 +101,7 @@ def put_syn(c, tx, t):
         i += 4
     if tcp.window_scaling if first else c.flags & SCALED:
         copy(tx, i, b"\1\3\3", 0, 3)
-        tx[i + 3] = tcp.rcv_shift()
+        tx[i + 3] = tcp.rcv_shift(c)
         i += 4
     return i - t
 
@@ -178,7 +194,7 @@ def take_sack(c, buf, s, p):
         left = diff32(buf, i, head, 4)
         right = diff32(buf, i + 4, head, 4)
         if left < right <= 0:
-            c.board.dsack = True
+            c.board.dsack += right - left
         elif right <= left or right > c.snd_max or left < 0:
             c.tcp.count["sack_ignored"] += 1
         else:

@@ -4,10 +4,10 @@
 `transmit` puts one segment together in the interface's transmit buffer, and
 everything else here is one of the two with a reason.
 """
-from spinet.prim import add32, cksum, copy
+from spinet.prim import add32, cksum, copy, ticks_diff
 from spinet.tcp import options, ranges, rto
 from spinet.tcp.states import (
-    BLOCKED, CARRIES, NODELAY, OWES_FIN, PERSIST, SACK, SYN_RECEIVED,
+    BLOCKED, CARRIES, ECN, NODELAY, OWES_FIN, PERSIST, QUICKACK, RACK, SACK, SYN_RECEIVED,
 )
 
 FIN = 1
@@ -60,8 +60,15 @@ def push(c):
         _sent(c, off + n + (flags & FIN))
     if not c.snd_max and c.t_rexmt is None:
         # Held back with nothing in flight: nothing but a probe will get an answer.
-        c.flags |= PERSIST
-        c.t_rexmt = c.arm(c.rto)
+        persist(c)
+
+
+def persist(c):
+    """Start the timer of zero-window probes."""
+    c.flags |= PERSIST
+    c.t_rexmt = c.arm(c.rto)
+    if c.user_timeout:
+        c.stuck = c.tcp.timers.now
 
 
 def push_one(c):
@@ -83,12 +90,17 @@ def push_one(c):
 
 def _sent(c, end):
     """Everything up to `end` has been sent: the timer must run (RFC 6298, 5.1)."""
+    if c.flags & RACK:
+        c.board.sent(c, c.snd_nxt, end)
     c.snd_nxt = end
     before = c.snd_max
     if end > before:
         if not c.rtt_end:
+            now = c.tcp.timers.now
+            if not before and ticks_diff(now, c.rtt_t0) > c.rto:
+                c.cc.idle(c)
             c.rtt_end = end
-            c.rtt_t0 = c.tcp.timers.now
+            c.rtt_t0 = now
         c.snd_max = end
     if c.t_rexmt is None or c.flags & PERSIST or before <= c.mss < end and c.board:
         c.flags &= ~PERSIST
@@ -133,6 +145,8 @@ def transmit(c, off, n, flags):
             copy(tx, end, sbuf, i, k)
             copy(tx, end + k, sbuf, 0, n - k)
         end += n
+    if c.flags & ECN:
+        c.ecn.mark(c, tx, t, off, n)
     n = end - t
     i = cksum(tx, t, end, path.pseudo + n) ^ 0xFFFF
     tx[t + 16] = i >> 8
@@ -140,7 +154,8 @@ def transmit(c, off, n, flags):
     if path.send(n):
         if c.ack_owed:
             c.ack_owed = 0
-            c.t_ack = None
+            if not c.flags & BLOCKED:
+                c.t_ack = None
         return True
     c.flags |= BLOCKED
     c.t_ack = c.arm(1)
@@ -167,13 +182,16 @@ def _window(c):
 
 def ack(c):
     """Send an acknowledgement with no data."""
-    if not transmit(c, c.snd_max, 0, ACK):
+    if not transmit(c, _end(c), 0, ACK):
         c.ack_owed = 2
 
 
 def delay_ack(c):
     """An acknowledgement is owed, but may wait for data or a second segment (RFC 9293, 3.8.6.3)."""
-    c.t_ack = c.arm(DELAYED_ACK_MS)
+    if c.flags & QUICKACK:
+        ack(c)
+    else:
+        c.t_ack = c.arm(DELAYED_ACK_MS)
 
 
 def again(c, off, n):
@@ -184,7 +202,11 @@ def again(c, off, n):
         flags |= FIN
     c.rtt_end = 0
     c.tcp.count["retransmit"] += 1
-    return transmit(c, off, n, flags)
+    if not transmit(c, off, n, flags):
+        return False
+    if c.flags & RACK:
+        c.board.resent(c, off, off + n + (flags & FIN))
+    return True
 
 
 def retransmit(c):
@@ -201,6 +223,8 @@ def retransmit(c):
     c.tcp.count["retransmit"] += 1
     transmit(c, 0, n, flags)
     n += flags & FIN
+    if c.flags & RACK:
+        c.board.sent(c, 0, n)
     if n > c.snd_max:
         c.snd_max = c.snd_nxt = n   # bytes that were not sent before filled it up
     return n
@@ -231,7 +255,15 @@ def keepalive(c):
 def reset(c):
     """Tell the peer that the connection is gone."""
     c.tcp.count["reset_sent"] += 1
-    transmit(c, c.snd_max, 0, RST | ACK)
+    transmit(c, _end(c), 0, RST | ACK)
+
+
+def _end(c):
+    """Where a segment without data stands: after all that was sent, but not behind a probe that
+    was sent beyond the window, where a peer whose window is shut would not accept it."""
+    if c.snd_max <= c.snd_wnd or c.state == SYN_RECEIVED:
+        return c.snd_max
+    return c.snd_wnd
 
 
 def send_syn(c):
@@ -249,8 +281,13 @@ def send_syn(c):
     copy(tx, t, c.head, 0, 20)
     n = 20 + options.put_syn(c, tx, t + 20)
     tx[t + 12] = n << 2
-    tx[t + 13] = SYN | ACK if c.state == SYN_RECEIVED else SYN
-    edge = c.tcp.rcvbuf
+    flags = SYN | ACK if c.state == SYN_RECEIVED else SYN
+    if c.flags & ECN:
+        flags |= 0x40       # ECE agrees
+    elif flags == SYN and c.tcp.ecn and not c.retries:
+        flags |= 0xC0       # ECE and CWR propose; not again, some drop that (RFC 3168, 6.1.1.1)
+    tx[t + 13] = flags
+    edge = c.rcvbuf or c.tcp.rcvbuf
     c.rcv_adv = edge = edge if edge < 65535 else 65535
     tx[t + 14] = edge >> 8
     tx[t + 15] = edge & 255

@@ -7,12 +7,14 @@ pair.  No two ranges touch.  The list has a fixed length: a range that would
 not fit is refused, and its bytes are sent again by the peer.
 """
 
-PAIRS = 4
+LEAST = 4       # ranges of a small ring
+MOST = 32
 
 
-def new():
-    """Room for `PAIRS` ranges."""
-    return [0] * (2 * PAIRS)
+def new(size=0):
+    """Room for the ranges of a ring of `size` bytes."""
+    pairs = size >> 13
+    return [0] * (2 * (LEAST if pairs < LEAST else MOST if pairs > MOST else pairs))
 
 
 def insert(ranges, start, end):

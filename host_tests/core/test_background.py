@@ -1,0 +1,202 @@
+"""Background pumping: a pump in the middle of a socket call waits for its end, and is not lost."""
+from kit import heap_locked
+from lone import ether, ipv4, udp
+from net import Net
+from test_icmp import icmp
+from test_udp import bound, known, summed
+
+from spinet import background, socket
+from spinet.background import Background
+
+
+class Timer:
+    """What is used of `machine.Timer`."""
+
+    def init(self, mode, period, callback):
+        self.period = period
+        self.callback = callback
+
+    def deinit(self):
+        self.callback = None
+
+
+def in_background(stack, **about):
+    timer = Timer()
+    return Background(stack, timer=timer, **about), timer
+
+
+def settle():
+    """Let the scheduler run what it has."""
+    for _ in range(1000):
+        pass
+
+
+PING = ether(ipv4("10.0.0.1", 1, icmp(8, 0, b"\1\2\3\4", b"ping")))
+
+
+def test_a_timer_pumps_while_the_program_computes():
+    n = known()
+    b, timer = in_background(n.stack)
+    try:
+        assert timer.period == background.PERIOD_MS
+        n.end.waiting.append(PING)
+        timer.callback(timer)
+        settle()
+        assert len(n.take()) == 1 and b.pumps == 1
+        # A thousand times while it computes.
+        for _ in range(1000):
+            n.clock.advance(10)
+            b.pump()
+        assert b.pumps == 1001 and b.deferred == 0
+    finally:
+        b.stop()
+    assert timer.callback is None
+    b.stop()
+
+
+def test_a_pump_within_a_call_is_done_at_its_end():
+    n = known()
+    s = bound(n)
+    s.connect(("10.0.0.2", 5))
+    b, timer = in_background(n.stack)
+    real = n.stack.udp.send
+    seen = []
+
+    def interrupted(*args):
+        n.end.waiting.append(PING)
+        b.pump()
+        b.pump()
+        seen.append((len(n.out), len(n.end.waiting)))
+        return real(*args)
+
+    try:
+        n.take()
+        n.stack.udp.send = interrupted
+        s.send(b"data")
+        assert seen == [(0, 1)], "not in the middle"
+        out = n.take()
+        assert [f[23] for f in out] == [17, 1], "what was being sent, then the answer to the ping"
+        assert b.deferred == 2 and b.pumps == 1
+    finally:
+        b.stop()
+
+
+def test_every_way_into_the_stack_is_guarded():
+    net = Net()
+    client, server = net.pair()
+    b, timer = in_background(net.a)
+    deferred = []
+    real = net.a.tcp.__class__.connect
+    try:
+        def inside(fn, *args):
+            """Whether a pump that comes while `fn` has to do with the stack is deferred."""
+            before = b.deferred
+            clock = net.a.clock
+            net.a.clock = lambda: (b.pump(), clock())[1]
+            try:
+                fn(*args)
+            except OSError:
+                pass
+            finally:
+                net.a.clock = clock
+            deferred.append((fn, b.deferred > before))
+
+        inside(client.ioctl, 3, 5)
+        inside(client.recv, 5)
+        inside(client.close)
+        inside(net.a.poll)
+        s = net.a.socket()
+        s.setblocking(False)
+        inside(s.connect, ("10.0.0.2", 81))
+        u = net.a.socket(socket.SOCK_DGRAM)
+        inside(u.sendto, b"x", ("10.0.0.2", 81))
+        assert all([ok for _, ok in deferred]), deferred
+    finally:
+        b.stop()
+    assert net.a.tcp.__class__.connect is real
+
+
+def test_a_call_that_fails_leaves_nothing_behind():
+    n = known()
+    s = n.stack.socket(socket.SOCK_DGRAM)
+    s.setblocking(False)
+    b, timer = in_background(n.stack)
+    try:
+        for _ in range(3):
+            try:
+                s.recv(10)
+                raise AssertionError
+            except OSError:
+                pass
+        before = b.pumps
+        b.pump()
+        assert b.pumps == before + 1 and not background._depth
+    finally:
+        b.stop()
+
+
+def test_interrupts_of_a_port():
+    n = known()
+    n.end.wake = None
+    n.end.has_irq = True
+    b, timer = in_background(n.stack)
+    try:
+        assert timer.period == background.PERIOD_IRQ_MS
+        n.end.waiting.append(PING)
+        n.end.wake(None)
+        n.end.wake(None)
+        settle()
+        assert 1 <= b.pumps <= 2 and len(n.take()) == 1
+    finally:
+        b.stop()
+    assert n.end.wake is None
+
+
+def test_without_it_nothing_is_wrapped():
+    method = socket.DatagramSocket.sendto
+    n = known()
+    b, _ = in_background(n.stack)
+    other, _ = in_background(known().stack)
+    assert socket.DatagramSocket.sendto is not method
+    b.stop()
+    assert socket.DatagramSocket.sendto is not method, "there is another"
+    other.stop()
+    assert socket.DatagramSocket.sendto is method and not background._wrapped
+
+
+class Sink:
+    pads = True
+    pollable = None
+    count = {}
+
+    def recv(self, buf):
+        return 0
+
+    def send(self, buf, n):
+        return True
+
+
+def test_guarded_calls_and_pumps_take_nothing_from_the_heap():
+    n = known()
+    s = bound(n)
+    s.connect(("10.0.0.2", 5))
+    frame = bytearray(ether(ipv4("10.0.0.1", 17, summed(udp(5, 7, b"h" * 50)))))
+    end = len(frame)
+    link = n.link
+    link.port = Sink()
+    b, timer = in_background(n.stack)
+    buf = bytearray(100)
+
+    def work(link=link, frame=frame, end=end, s=s, buf=buf, b=b):
+        for _ in range(5):
+            link.input(frame, 0, end)
+            b.pump()
+            assert s.recv_into(buf) == 50
+            assert s.send(buf) == 100
+            s.ioctl(3, 5)
+
+    try:
+        work()
+        heap_locked(work)
+    finally:
+        b.stop()

@@ -1,0 +1,152 @@
+"""Keeps a stack going inside an asyncio loop: no thread, no polling.
+
+The loop is woken by a frame (a port's descriptor, or a wire's `on_frame`) and by the stack's next
+timer.  Transports are told by their connection's `waiter` that something happened to it, and
+served after the `poll` in which it did.
+"""
+import asyncio
+import socket
+
+from spinet.addr import parse
+
+_BLIND_MS = 5    # how often a port is looked at that can neither be waited for nor call
+
+
+def pump_of(stack, loop=None):
+    """The pump of `stack` in the running loop (or `loop`); made when there is none.
+
+    Every function here that is given a stack calls it; call it yourself (`aio.pump_of(stack)`) for
+    a stack that answers pings and refuses connections while nobody in the program uses it.
+    """
+    loop = loop or asyncio.get_running_loop()
+    pump = getattr(stack, "pump", None)
+    if pump is None or pump.loop is not loop:
+        if pump is not None:
+            pump.stop()
+        pump = stack.pump = Pump(stack, loop)
+        if hasattr(loop, "pumps"):
+            loop.pumps.append(pump)     # it stops them when it is closed
+    return pump
+
+
+class Pump:
+    """Polls `stack` whenever there is something to do, in the thread of `loop`."""
+
+    def __init__(self, stack, loop):
+        self.stack = stack
+        self.loop = loop
+        self.ready = []         # transports that something has happened to
+        self._running = False
+        self._handle = None     # of the next `run`: soon, or when a timer is due
+        self._timed = False     # it is the timer
+        self._ports = []
+        self._blind = False
+        self.soon()
+
+    def soon(self):
+        """Poll the stack in the loop's next turn."""
+        if self._running or self.loop.is_closed():
+            return
+        if self._handle is not None:
+            if not self._timed:
+                return
+            self._handle.cancel()
+        self._timed = False
+        self._handle = self.loop.call_soon(self.run)
+
+    @staticmethod
+    def address(host):
+        """The 4 bytes of an address in text; `socket.gaierror` for anything else."""
+        try:
+            return parse(host)
+        except ValueError:
+            raise socket.gaierror(socket.EAI_NONAME, "%r is not an IPv4 address" % host)
+
+    async def resolve(self, host):
+        """The 4 bytes of the address of `host`, a name or an address in text."""
+        if host == "localhost":
+            return b"\x7f\0\0\1"
+        try:
+            return parse(host)
+        except ValueError:
+            pass
+        from spinet.dns import resolver
+
+        names = resolver(self.stack)
+        try:
+            found = names.listed(host)
+            if found is None:
+                lookup = names.start(host)
+                while not lookup.done:
+                    self.soon()
+                    await asyncio.sleep(0.005)
+                found = lookup.result()
+        except OSError:
+            raise socket.gaierror(socket.EAI_NONAME, "%r has no address" % host)
+        return parse(found[0])
+
+    def now(self):
+        """Tell the stack what time it is, before something is asked of it out of turn."""
+        self.stack.timers.now = self.stack.clock()
+
+    def run(self):
+        """Poll, serve those for whom something has come, and see when to do so again."""
+        stack = self.stack
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        ports = [ip.id.port for ip in stack.interfaces]
+        if ports != self._ports:
+            self._watch(ports)
+        self._running = True
+        try:
+            wait = stack.poll()
+            while self.ready:
+                ready = self.ready
+                self.ready = []
+                for transport in ready:
+                    transport.serve()
+                wait = stack.poll()
+        finally:
+            self._running = False
+        if self._blind:
+            wait = min(wait, _BLIND_MS)
+        if wait == 0:
+            self.soon()
+        else:
+            self._timed = True
+            self._handle = self.loop.call_later(wait / 1000, self.run)
+
+    def _watch(self, ports):
+        """Interfaces have come or gone."""
+        self._unwatch()
+        self._ports = ports
+        for port in ports:
+            if port is None:
+                continue
+            if port.pollable is not None:
+                self.loop.add_reader(port.fileno(), self.run)
+            elif hasattr(port, "on_frame"):
+                port.on_frame = self.soon
+            else:
+                self._blind = True
+
+    def _unwatch(self):
+        for port in self._ports:
+            if port is None:
+                continue
+            if hasattr(port, "on_frame"):
+                port.on_frame = None
+            elif port.pollable is not None and not self.loop.is_closed():
+                self.loop.remove_reader(port.fileno())
+        self._ports = []
+        self._blind = False
+
+    def stop(self):
+        """Leave the stack alone; idempotent."""
+        self._unwatch()
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        if getattr(self.stack, "pump", None) is self:
+            self.stack.pump = None

@@ -1,0 +1,181 @@
+"""Background pumping: the stack goes on working while the program does something else.
+
+    nic.background()                    # or Background(stack)
+
+A timer, and each interrupt of a port's chip, call `pump` between two steps of the program,
+as MicroPython's scheduler runs callbacks. The stack is not re-entrant, so a pump that comes
+while the program is inside the stack only leaves a note, and the call that is inside does it
+on its way out: none is lost.
+
+To know when the program is inside, the public methods of sockets, endpoints, `Stack` and `LAN`
+are wrapped as long as there is a Background. Nobody else pays for it: without one they are
+what they were. Who builds on the stack by other means than these adds his class by `guard`.
+"""
+try:
+    from micropython import schedule
+except ImportError:
+    def schedule(function, argument):
+        function(argument)
+
+from spinet.raw import RawEndpoint
+from spinet.sockbase import Socket
+from spinet.sockdgram import DatagramSocket
+from spinet.sockstream import StreamSocket
+from spinet.stack import Stack
+from spinet.timers import Timers
+from spinet.udp import UdpEndpoint
+
+PERIOD_MS = 10          # between looks for frames without an interrupt pin, as by default
+PERIOD_IRQ_MS = 50      # with one: only timers are waited for
+
+_ROUNDS = 3             # of catching up; what comes even then the timer brings
+_NO = object()
+STACK = ("poll", "idle", "remove", "close")     # what a program calls of it, but for sockets
+_function = type(lambda: None)
+_wrapped = []           # (class, name, method) of what was wrapped
+_depth = 0              # how deep the program is inside the stack
+_missed = False         # a pump came while it was
+_running = []           # every Background
+
+
+class Background:
+    """Keeps `stack` going until `stop()`, and every other stack that has one.
+
+    `period_ms` is how often to look; 0: as seems best. `timer` is a `machine.Timer` to use,
+    for boards that have no virtual ones. `pumps` and `deferred` count.
+    """
+
+    def __init__(self, stack, period_ms=0, timer=None):
+        if timer is None:
+            from machine import Timer
+
+            timer = Timer(-1)
+        self.stack = stack
+        self.timer = timer
+        self.pumps = self.deferred = 0
+        self._queued = False
+        self._run = self._scheduled     # made once: an interrupt may not allocate
+        self._wake = self.wake
+        self._ports = [ip.id.port for ip in stack.interfaces if hasattr(ip.id.port, "wake")]
+        if not _running:
+            guard(Socket, StreamSocket, DatagramSocket, UdpEndpoint, RawEndpoint)
+            guard(Stack, names=STACK)
+            # Whoever arms a timer from the program (dns.py, mdns.py ...) is inside for that long.
+            guard(Timers, names=("arm", "cancel", "remove"))
+            from spinet.lan import LAN
+
+            guard(LAN, wrapper=_any)
+        _running.append(self)
+        for port in self._ports:
+            port.wake = self._wake
+        if not period_ms:
+            irqs = [getattr(port, "has_irq", False) for port in self._ports]
+            period_ms = PERIOD_IRQ_MS if irqs and all(irqs) else PERIOD_MS
+        # `mode` 1 is PERIODIC on every port.
+        timer.init(mode=getattr(timer, "PERIODIC", 1), period=period_ms, callback=self._wake)
+
+    def wake(self, _=None):
+        """An interrupt, hard or soft: have the scheduler call `pump`."""
+        if not self._queued:
+            self._queued = True
+            try:
+                schedule(self._run, 0)
+            except RuntimeError:
+                self._queued = False    # its queue is full; the timer comes again
+
+    def _scheduled(self, _):
+        self._queued = False
+        self.pump()
+
+    def pump(self):
+        """Poll the stack, or see to it that it is polled when the program leaves it."""
+        global _missed
+        if _depth:
+            self.deferred += 1
+            _missed = True
+        else:
+            self.pumps += 1
+            self.stack.poll()
+
+    def stop(self):
+        """Pump no more; idempotent."""
+        if self not in _running:
+            return
+        self.timer.deinit()
+        for port in self._ports:
+            port.wake = None
+        _running.remove(self)
+        if not _running:
+            unguard()
+
+
+def _leave():
+    global _depth
+    if _missed and _depth == 1:
+        _catch_up()
+    _depth -= 1
+
+
+def _catch_up():
+    """Do the pumps that were missed, still inside: one that comes meanwhile is noted too."""
+    global _missed
+    for _ in range(_ROUNDS):
+        _missed = False
+        for background in _running:
+            background.pumps += 1
+            background.stack.poll()
+        if not _missed:
+            return
+
+
+def _few(method):
+    """`method` with up to five arguments, none by name: takes nothing from the heap."""
+    def inside(self, a=_NO, b=_NO, c=_NO, d=_NO, e=_NO):
+        global _depth
+        _depth += 1
+        try:
+            if a is _NO:
+                return method(self)
+            if b is _NO:
+                return method(self, a)
+            if c is _NO:
+                return method(self, a, b)
+            if d is _NO:
+                return method(self, a, b, c)
+            if e is _NO:
+                return method(self, a, b, c, d)
+            return method(self, a, b, c, d, e)
+        finally:
+            _leave()
+
+    return inside
+
+
+def _any(method):
+    """`method` with any arguments."""
+    def inside(self, *args, **kwargs):
+        global _depth
+        _depth += 1
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            _leave()
+
+    return inside
+
+
+def guard(*classes, wrapper=_few, names=None):
+    """While there is a Background, whoever is in a public method of these classes is inside."""
+    for cls in classes:
+        for name in names or [name for name in dir(cls) if not name.startswith("_")]:
+            method = cls.__dict__.get(name)
+            if type(method) is _function:
+                _wrapped.append((cls, name, method))
+                setattr(cls, name, wrapper(method))
+
+
+def unguard():
+    """Undo every `guard`."""
+    while _wrapped:
+        cls, name, method = _wrapped.pop()
+        setattr(cls, name, method)

@@ -1,0 +1,132 @@
+"""SYN cookies (RFC 4987, 3.6): connections that nothing is remembered of before they are open.
+
+When a listener's half-open set is full, what would have been remembered of a
+SYN goes into the initial sequence number of the answer: 5 bits of a clock that
+ticks every 65,536 ms, 3 bits that choose the peer's MSS from a table, and 24
+bits of a keyed hash over them, both addresses, both ports and the peer's
+sequence number.  An acknowledgement that brings it back, in this tick or the
+next, opens the connection.  The other options fit where the peer uses
+timestamps: the low 6 bits of ours, which it echoes, are the window scale (15:
+none) and whether it sends SACK.  Otherwise the connection does without them.
+
+What is lost: a peer whose acknowledgement is lost, and that waits for us to
+speak first, waits in vain.  So cookies are sent only while the set is full, and
+believed only for two ticks after that.
+"""
+from spinet.prim import add32, copy
+from spinet.tcp import limit, options, output
+from spinet.tcp.input import arrives
+from spinet.tcp.output import ACK, FIN, RST, SYN
+from spinet.tcp.states import SACK, SCALED, SYN_RECEIVED
+
+MSS = (64, 216, 536, 1024, 1300, 1400, 1440, 1460)
+_NO_SCALE = 15
+_SACK = 16
+
+
+class Cookies:
+    """The cookies of one stack."""
+
+    def __init__(self, tcp):
+        self.tcp = tcp
+        self._budget = limit.Budget(tcp.timers, tcp.stack.random)
+        self._last = 0      # the tick in which the last cookie was sent
+
+    def _tick(self):
+        ms = self.tcp.clock()
+        return ms[0] << 8 | ms[1]
+
+    def _make(self, path, lport, rport, peer, tick, mss):
+        """The 4 bytes of a cookie; `peer` are those of the peer's sequence number."""
+        what = bytes((tick >> 8, tick & 255, mss))
+        made = self.tcp.secret.digest(path.src, lport, path.dst, rport, peer + what)
+        return bytes(((tick & 31) << 3 | mss,)) + made[8:11]
+
+    def answer(self, listener, path, buf, s, p):
+        """Answer the SYN at `buf[s:p]`, and forget it."""
+        tcp = self.tcp
+        if not self._budget.take(tcp.cookies_max):
+            tcp.count["rate_limited"] += 1
+            return
+        c = listener.child(path, buf, s, p)
+        mss = len(MSS) - 1
+        while mss and MSS[mss] > c.mss + len(c.head) - 20:
+            mss -= 1
+        self._last = tick = self._tick()
+        copy(c.head, 4, self._make(path, c.lport, c.rport, bytes(buf[s + 4:s + 8]), tick, mss),
+             0, 4)
+        if len(c.head) > 20:
+            low = c.snd_shift if c.flags & SCALED else _NO_SCALE
+            if c.flags & SACK:
+                low |= _SACK
+            was = c.head[27]
+            c.head[27] = was & ~63 | low
+            if c.head[27] > was:
+                # Rather a little in the past than in the future.
+                add32(c.head, 24, c.head, 24, -64)
+        else:
+            c.flags &= ~(SACK | SCALED)
+        c.state = SYN_RECEIVED
+        tcp.count["cookie_sent"] += 1
+        output.send_syn(c)
+
+    def returned(self, buf, h, s, p, end):
+        """An acknowledgement for no connection: if it brings a cookie back it opens one.
+
+        False if it cannot have to do with a cookie.
+        """
+        tcp = self.tcp
+        now = self._tick()
+        if now - self._last & 0xFFFF > 1 or buf[s + 13] & (SYN | RST | ACK) != ACK:
+            return False
+        lport = buf[s + 2] << 8 | buf[s + 3]
+        rport = buf[s] << 8 | buf[s + 1]
+        listener = tcp.listener(buf, h + 16, lport)
+        cookie = bytearray(8)
+        add32(cookie, 0, buf, s + 8, -1)
+        age = now - (cookie[0] >> 3) & 31
+        path = tcp.back(buf, h)
+        if listener is None or path is None or age > 1:
+            return False
+        add32(cookie, 4, buf, s + 4, -1)
+        mss = cookie[0] & 7
+        if cookie[:4] != self._make(path, lport, rport, bytes(cookie[4:]), now - age & 0xFFFF, mss):
+            if end == p and not buf[s + 13] & FIN:
+                return False
+            # It may be a later segment of a peer whose first was lost, or found no room: a reset
+            # would end what its retransmission can still open.
+            tcp.count["no_socket"] += 1
+            return True
+        if not listener.has_room():
+            tcp.count["backlog_full"] += 1
+        elif tcp.room():
+            try:
+                self._open(listener, path, buf, s, p, cookie, MSS[mss])
+            except MemoryError:
+                tcp.count["no_memory"] += 1
+                return True
+            arrives(listener.half_open[-1], buf, s, p, end)
+        return True
+
+    def _open(self, listener, path, buf, s, p, cookie, mss):
+        """Make the connection that the SYN would have made."""
+        tcp = self.tcp
+        c = listener.child(path, buf, s, s)
+        copy(c.head, 4, cookie, 0, 4)
+        copy(c.head, 8, buf, s + 4, 4)
+        i = options.stamps(buf, s, p)
+        if i and tcp.timestamps:
+            tcp.draw_clock(c)
+            copy(c.head, 28, buf, i, 4)
+            low = buf[i + 7]
+            if low & _SACK and tcp.sack:
+                c.flags |= SACK
+            if low & 15 != _NO_SCALE and tcp.window_scaling:
+                c.flags |= SCALED
+                c.snd_shift = low & 15
+                c.rcv_shift = tcp.rcv_shift(c)
+        options.bound(c, mss)
+        size = c.rcvbuf or tcp.rcvbuf
+        c.rcv_adv = size if size < 65535 else 65535
+        tcp.count["cookie"] += 1
+        listener.enter(c)
