@@ -118,6 +118,18 @@ def test_joining_and_leaving_is_told_twice():
     assert n.ip.id.groups == [b"\x01\0\x5e\0\0\1"]
 
 
+def test_waits_for_an_address():
+    n = Answering()
+    n.ip.remove_address("10.0.0.1")
+    s = n.stack.socket(socket.SOCK_DGRAM)
+    member(s)
+    n.run(5000)
+    assert reports(n) == []
+    n.ip.add_address("10.0.0.1/24")
+    n.run(3000)
+    assert reports(n) == ["TO_EX " + GROUP] * 2
+
+
 def test_the_port_is_told_which_groups_to_take():
     n = Answering()
     told = []

@@ -139,9 +139,19 @@ def test_waits_for_an_address():
     n.run(4000)
     assert len(messages(n)) == 5
     n.ip.set_ipv4("10.0.0.7")
+    n.run(5000)
+    assert [told.answers for told in messages(n)] == [["board.local A 10.0.0.7 120 flush"]] * 2
     m.announce()
     n.run(100)
-    assert messages(n)[0].answers == ["board.local A 10.0.0.7 120 flush"]
+    assert len(messages(n)) == 1
+
+
+def test_default_name_is_the_hosts():
+    n = Answering()
+    m = mdns.mdns(n.stack)
+    m.register("_http._tcp", 80)
+    n.run(5000)
+    assert "spinet._http._tcp.local SRV 80 spinet.local 120 flush" in messages(n)[-1].answers
 
 
 def test_service_records():

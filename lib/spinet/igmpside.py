@@ -102,8 +102,11 @@ class Group(Timer):
             self.side.gone(self)
 
     def expire(self, now):
-        """Report the change once more."""
+        """Report the change once more; not before we have an address to report from."""
         side = self.side
+        if not side.ip.addresses:
+            side.timers.arm(self, INTERVAL_MS)
+            return
         if side.version < 3:
             self.mode_left -= 1
             side.report_old(self)

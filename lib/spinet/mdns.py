@@ -283,8 +283,8 @@ class Mdns(Service):
         self.stack.timers.now = self.stack.clock()
         return self.own
 
-    def host(self, name):
-        """Be `name`.local; if another host is that already, `name`-2.local, and so on."""
+    def host(self, name=None):
+        """Be `name`.local, by default what `network.hostname` says; if another host is that already, `name`-2.local, and so on."""
         return self._owner().host(name)
 
     def register(self, kind, port, name=None, txt=None, subtypes=()):

@@ -1,177 +1,39 @@
-"""The names that are ours in multicast DNS: probed, announced, defended, answered, taken back.
+"""What we answer in multicast DNS: questions of others for the names that are ours.
 
-An `Entry` is a name that only we may have, the host's or that of a service, with its records
-(RFC 6762, 8 and 9).  Beside the records of its own name it has shared ones, by which it is found
-(RFC 6763, 4 and 9).  A `Own` is one record.
+The `Responder` has all entries (mdnsentry.py), finds what a query asks for, takes off what the
+asker knows, and answers: to him alone, or to all after a while.
 """
 from spinet.dnsmsg import (
-    A, ANY, IN, NSEC, PTR, SRV, TXT, Record, Writer, encode, labels, read_name, same_name,
+    A, ANY, IN, NSEC, PTR, SRV, Record, Writer, labels, read_name, same_name,
 )
 from spinet.errors import ENOBUFS, os_error
-from spinet.mdns import PORT, instance
+from spinet.mdns import PORT
+from spinet.mdnsentry import (
+    ANNOUNCE, ENUM, FLUSH, HOST_TTL, PROBE, PROBE_MS, TTL, Entry, instance_host, rdata,
+)
 from spinet.prim import MANY, ticks_diff
 from spinet.timers import Timer
 
-PROBES = 3
-PROBE_MS = 250
-ANNOUNCEMENTS = 2
-HOST_TTL = 120          # seconds, of what depends on the host's name or address
-TTL = 4500              # of the rest
-FLUSH = 0x8001          # class IN, with the bit that says: there is no other
-
-PROBE = 0
-ANNOUNCE = 1
-READY = 2
-
-_ENUM = encode("_services._dns-sd._udp.local")
+WATCH_MS = 2000         # between looks at our address
 
 
-class Own:
-    """One record.  `entry.rdata(own)` is what it says."""
+class _Watch(Timer):
+    """Looks whether our address is another than before, which is to be announced (8.4)."""
 
-    def __init__(self, entry, name, kind, ttl, unique):
-        self.entry = entry
-        self.name = name
-        self.kind = kind
-        self.ttl = ttl
-        self.unique = unique
-        self.last = None        # when it was multicast, ticks
-        self.asked = False      # by the query in hand
-        self.wanted = False     # it will be multicast
-
-
-class Entry(Timer):
-    """A name of ours: the host's, or with `kind` and `port` that of a service."""
-
-    def __init__(self, owner, name, kind=None, port=0, txt=b"\0", subtypes=()):
+    def __init__(self, owner):
         Timer.__init__(self)
         self.owner = owner
-        self.base = name
-        self.kind = kind
-        self.port = port
-        self.txt = txt
-        self.subtypes = subtypes
-        self.serial = 1
-        self.state = PROBE
-        self.tries = 0
-        self.nothing = False    # the query in hand asks for what this name has not
-        self.named()
-
-    def named(self):
-        """Make the records of the present name."""
-        number = self.serial
-        name = self.base
-        if self.kind is None:
-            if number > 1:
-                name = "%s-%d" % (name[:58], number)
-            self.name = instance_host(name)
-            self.records = [Own(self, self.name, A, HOST_TTL, True)]
-            self.shared = []
-        else:
-            if number > 1:
-                name = "%s (%d)" % (name[:56], number)
-            self.name = instance(name, self.kind)
-            self.records = [Own(self, self.name, SRV, HOST_TTL, True),
-                            Own(self, self.name, TXT, TTL, True)]
-            kind = encode(self.kind + ".local")
-            self.shared = [Own(self, kind, PTR, TTL, False), Own(self, _ENUM, PTR, TTL, False)]
-            for sub in self.subtypes:
-                self.shared.append(Own(
-                    self, encode(sub + "._sub." + self.kind + ".local"), PTR, TTL, False))
-        self.name_text = name
-        self.all = self.records + self.shared
-
-    def rdata(self, own):
-        """(bytes, name that follows them) of a record; None if there is nothing to say now."""
-        if own.kind == A:
-            addresses = self.owner.mdns.ip.addresses
-            return (addresses[0].addr, None) if addresses else None
-        if own.kind == SRV:
-            host = self.owner.hostname()
-            return b"\0\0\0\0" + bytes((self.port >> 8, self.port & 255)), host
-        if own.kind == TXT:
-            return self.txt, None
-        if own.name == _ENUM:
-            return b"", encode(self.kind + ".local")
-        return b"", self.name
-
-    def plain(self, own):
-        """The data of a record as one piece, a name in it not compressed."""
-        data = self.rdata(own)
-        return None if data is None else bytes(data[0]) + (data[1] or b"")
-
-    # -- probing, announcing ------------------------------------------------
-
-    def begin(self, wait_ms):
-        """Probe for the name, from the beginning."""
-        self.state = PROBE
-        self.tries = 0
-        self.owner.timers.arm(self, wait_ms)
+        self.address = None
 
     def expire(self, now):
-        """The next probe or announcement."""
-        owner = self.owner
-        if not owner.mdns.ip.addresses:
-            owner.timers.arm(self, 1000)
-            return
-        if self.state == PROBE and self.tries < PROBES:
-            self._probe()
-            owner.timers.arm(self, PROBE_MS)
-        else:
-            if self.state == PROBE:
-                self.state = ANNOUNCE
-                self.tries = 0
-            owner.multicast(self.all)
-            if self.tries + 1 < ANNOUNCEMENTS:
-                owner.timers.arm(self, 1000)
-            else:
-                self.state = READY
-        self.tries += 1
-
-    def _probe(self):
-        """Ask whether anybody has the name, and say what we would have it be (8.1, 8.2)."""
-        w = self.owner.writer()
-        w.question(self.name, ANY, FLUSH if self.tries == 0 else IN)
-        for own in self.records:
-            data = self.rdata(own)
-            if data is not None:
-                w.record(2, own.name, own.kind, IN, own.ttl, data[0], data[1])
-        self.owner.mdns.send(w)
-
-    def conflict(self):
-        """Somebody else has the name (9): probe for it again, or if that was in vain, for
-        another."""
-        owner = self.owner
-        owner.mdns.count["conflict"] += 1
-        owner.conflicts += 1
-        if self.state == PROBE:
-            self.serial += 1
-            old = self.name_text
-            self.named()
-            if owner.on_rename is not None:
-                owner.on_rename(old, self.name_text)
-        # Fifteen are too many: be patient then (8.1).
-        self.begin(owner.mdns.below(PROBE_MS) if owner.conflicts < 15 else 5000)
-
-    def heard(self, buf, base, r, end):
-        """A record of an answer: does it contradict us?"""
-        if not r.ttl or not same_name(buf, base, r.name, end, self.name):
-            return
-        contrary = self.state == PROBE
-        for own in self.records:
-            if own.kind == r.type:
-                if rdata(buf, base, r, end) == self.plain(own):
-                    return
-                contrary = True
-        if contrary:
-            self.conflict()
-
-    def rival(self, theirs):
-        """Another host probes for the name with the records `theirs`: the later ones win (8.2)."""
-        ours = sorted([(IN, own.kind, self.plain(own) or b"") for own in self.records])
-        if ours < sorted(theirs):
-            self.owner.mdns.count["conflict"] += 1
-            self.begin(1000)
+        """Look, and look again later."""
+        addresses = self.owner.mdns.ip.addresses
+        address = addresses[0].addr if addresses else None
+        if address is not self.address:
+            if self.address is not None and address is not None and address != self.address:
+                self.owner.announce()
+            self.address = address or self.address
+        self.owner.timers.arm(self, WATCH_MS)
 
 
 class Responder(Timer):
@@ -189,6 +51,7 @@ class Responder(Timer):
         self.conflicts = 0
         self.on_rename = None
         self.record = Record()
+        self._watch = _Watch(self)
 
     def writer(self, ident=0, flags=0):
         """An empty message."""
@@ -199,7 +62,11 @@ class Responder(Timer):
     # -- what is ours -------------------------------------------------------
 
     def host(self, name):
-        """Be `name`.local."""
+        """Be `name`.local; None: the name of this host that `network.hostname` has."""
+        if name is None:
+            from spinet.lan import hostname
+
+            name = hostname().split(".")[0]
         instance_host(name)
         for entry in self.entries:
             if entry.kind is None:
@@ -213,7 +80,7 @@ class Responder(Timer):
         for entry in self.entries:
             if entry.kind is None:
                 return entry.name
-        return self.host("spinet").name
+        return self.host(None).name
 
     def register(self, kind, port, name, txt, subtypes):
         """Offer a service."""
@@ -239,6 +106,8 @@ class Responder(Timer):
             raise os_error(ENOBUFS)
         self.entries.append(entry)
         entry.begin(self.mdns.below(PROBE_MS))
+        if self._watch.due is None:
+            self._watch.expire(self.timers.now)
         return entry
 
     def unregister(self, entry):
@@ -272,6 +141,7 @@ class Responder(Timer):
     def close(self):
         """Say goodbye to all."""
         self.timers.remove(self)
+        self.timers.remove(self._watch)
         for entry in list(self.entries):
             self.unregister(entry)
 
@@ -305,9 +175,9 @@ class Responder(Timer):
         host = False
         for own in records:
             entry = own.entry
-            if own.kind == PTR and own.name != _ENUM:
+            if own.kind == PTR and own.name != ENUM:
                 more += [o for o in entry.records if o not in records and o not in more]
-            host = host or entry.kind is not None and own.name != _ENUM
+            host = host or entry.kind is not None and own.name != ENUM
         for entry in self.entries:
             if host and entry.kind is None and entry.state != PROBE:
                 more += [o for o in entry.records if o not in records]
@@ -487,20 +357,3 @@ class Responder(Timer):
                         rdata(buf, base, r, end) == entry.plain(own)):
                     own.wanted = False
                     self.mdns.count["suppressed"] += 1
-
-
-def rdata(buf, base, r, end):
-    """The data of a record as one piece, a name in it not compressed (RFC 6762, 8.2)."""
-    if r.type == SRV and r.size > 6:
-        return bytes(buf[r.data:r.data + 6]) + (read_name(buf, base, r.data + 6, r.end) or b"")
-    if r.type == PTR:
-        return read_name(buf, base, r.data, r.end) or b""
-    return bytes(buf[r.data:r.end])
-
-
-def instance_host(name):
-    """The wire form of `name`.local; ValueError if it is more than one label."""
-    wire = encode(name + ".local")
-    if len(labels(wire)) != 2:
-        raise ValueError("%r: a host's name has no dot" % name)
-    return wire
