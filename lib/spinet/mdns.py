@@ -284,7 +284,10 @@ class Mdns(Service):
         return self.own
 
     def host(self, name=None):
-        """Be `name`.local, by default what `network.hostname` says; if another host is that already, `name`-2.local, and so on."""
+        """Be `name`.local, by default what `network.hostname` says.
+
+        If another host is that already: `name`-2.local, and so on; the result's `name_text` says.
+        """
         return self._owner().host(name)
 
     def register(self, kind, port, name=None, txt=None, subtypes=()):
