@@ -129,7 +129,12 @@ class Igmp:
         elif m.exclude:
             raise os_error(EINVAL)
         if source is not None:
-            self._add(m, source)
+            try:
+                self._add(m, source)
+            except OSError:
+                if not m.sources:
+                    self.leave(endpoint, ip, group)
+                raise
         self._update(m)
 
     def leave(self, endpoint, ip, group, source=None):

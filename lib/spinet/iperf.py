@@ -13,8 +13,9 @@ from spinet.addr import fmt
 from spinet.errors import EACCES, ECONNRESET, EINVAL, EIO, os_error
 from spinet.iperfdata import Receiver, Sender, results, stream_id
 from spinet.prim import ticks_diff
+from spinet.service import tell
 from spinet.sockbase import SO_REUSEADDR, SOCK_DGRAM, SOL_SOCKET, resolve
-from spinet.task import Task, connect, read, write
+from spinet.task import NONSENSE, Task, connect, read, write
 from spinet.wait import until
 
 PORT = 5201
@@ -222,13 +223,13 @@ class Server(Task):
                 try:
                     yield from self._serve(control, socks)
                     self.tests += 1
-                except (OSError, ValueError, KeyError, TypeError, MemoryError):
+                except NONSENSE + (OSError,):
                     self.failed += 1
                 finally:
                     for sock in socks:
                         sock.close()
-                if self.result is not None and self.on_result is not None:
-                    self.on_result(self.result)
+                if self.result is not None:
+                    tell(self.on_result, self.result)
         finally:
             self._listener.close()
 

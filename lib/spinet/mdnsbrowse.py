@@ -1,6 +1,7 @@
 """Browsing for services (RFC 6763, 4): which there are of one kind, kept up to date."""
 from spinet.dnsmsg import PTR, TTL_MAX, Writer, equal, labels, same_name
 from spinet.prim import MANY, ticks_add, ticks_diff
+from spinet.service import tell
 from spinet.timers import Timer
 
 FIRST_MS = 1000         # until we ask again, then twice that, and so on
@@ -64,8 +65,7 @@ class Browser(Timer):
             self._tell(entry, True)
 
     def _tell(self, entry, there):
-        if self.on_change is not None:
-            self.on_change(_first(entry.wire), there)
+        tell(self.on_change, _first(entry.wire), there)
 
     def expire(self, now):
         """Forget what is gone; ask, and say which we know (RFC 6762, 7.1)."""

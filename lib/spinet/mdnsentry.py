@@ -6,6 +6,7 @@ An `Entry` is a name that only we may have, the host's or that of a service, wit
 """
 from spinet.dnsmsg import A, ANY, IN, PTR, SRV, TXT, encode, labels, read_name, same_name
 from spinet.mdns import instance
+from spinet.service import tell
 from spinet.timers import Timer
 
 PROBES = 3
@@ -144,8 +145,7 @@ class Entry(Timer):
             self.serial += 1
             old = self.name_text
             self.named()
-            if owner.on_rename is not None:
-                owner.on_rename(old, self.name_text)
+            tell(owner.on_rename, old, self.name_text)
         # Fifteen are too many: be patient then (8.1).
         self.begin(owner.mdns.below(PROBE_MS) if owner.conflicts < 15 else 5000)
 

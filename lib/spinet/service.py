@@ -29,3 +29,12 @@ class Service(UdpEndpoint):
         except OSError:
             self.count["not_sent"] += 1
         return True
+
+
+def tell(function, *what):
+    """Call a user's function, if there is one, from within `poll`; what it raises is printed."""
+    if function is not None:
+        try:
+            function(*what)
+        except Exception as e:
+            print("spinet: in a callback: %r" % e)

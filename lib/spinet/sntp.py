@@ -13,7 +13,7 @@ import time
 from spinet.addr import fmt, parse
 from spinet.errors import ETIMEDOUT, os_error
 from spinet.prim import ticks_diff
-from spinet.service import Service
+from spinet.service import Service, tell
 from spinet.timers import Timer
 from spinet.wait import until
 
@@ -308,8 +308,8 @@ class Client(Timer):
                 self._wait_s = LEAST_S
                 self.time = query.time
             timers.arm(self, wait * 1000)
-            if query.time is not None and self.on_time is not None:
-                self.on_time(query.time)
+            if query.time is not None:
+                tell(self.on_time, query.time)
 
     def close(self):
         """Ask no more."""

@@ -6,6 +6,9 @@ from spinet.errors import ECONNRESET, EINPROGRESS, EALREADY, EISCONN, ETIMEDOUT,
 from spinet.prim import ticks_diff
 from spinet.timers import Timer
 
+# What comes of acting on a message that makes no sense, JSON above all.
+NONSENSE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError)
+
 
 class Task(Timer):
     """Runs `steps`, a generator.  `error` is the errno with which it ended, 0 if without."""
@@ -28,8 +31,7 @@ class Task(Timer):
         except OSError as e:
             self.done = True
             self.error = e.errno or 5
-        except (ValueError, KeyError, TypeError, MemoryError):
-            # What the other end says makes no sense.
+        except NONSENSE:
             self.done = True
             self.error = 22
         else:
