@@ -164,6 +164,13 @@ def test_group_and_source_queries():
     query(n, GROUP)
     n.run(10000)
     assert reports(n) == ["IS_EX " + GROUP]
+    waits = []
+    for _ in range(10):
+        query(n, GROUP)
+        answer = n.stack.services["igmp"].side(n.ip).groups[0].answer
+        waits.append(answer.due - n.clock.now & 0x3FFFFFFF)
+        n.run(10000)
+    assert max(waits) > 4000 and min(waits) < 6000 and len(reports(n)) == 10
     member(s, GROUP, socket.IP_BLOCK_SOURCE, "10.0.0.66")
     n.run(2000)
     reports(n)

@@ -442,6 +442,15 @@ def test_browsing_asks_less_and_less_and_says_what_it_knows():
     asked = messages(n)
     assert any([q.answers and q.answers[0].startswith("_x._udp.local PTR one._x._udp.local")
                 for q in asked])
+    n.run(3600000)
+    messages(n)
+    n.group(tell(("_x._udp.local", PTR, 100, b"", "two._x._udp.local")))
+    n.run(79000)
+    assert messages(n) == []
+    n.run(2000)
+    assert len(messages(n)) == 1, "before it is out of date"
+    n.run(20000)
+    assert len(messages(n)) == 4 and m.browsers[0].found == []
 
 
 def test_from_beyond_the_link_or_another_port():

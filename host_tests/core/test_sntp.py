@@ -60,6 +60,15 @@ def test_half_of_the_way_is_added():
     assert query.done and 270 <= t.delay_ms <= 310 and abs(t.ms - t.delay_ms // 2) <= 1
 
 
+def test_too_long_on_the_way():
+    n = host(None)
+    query = sntp.ask(n.stack)
+    n.run(1200)
+    n.give(answer(n.sent[-1].data), "10.0.0.2", 123, n.sent[-1].sport)
+    n.poll()
+    assert query.done and query.time is None and query.count["refused"] == 1
+
+
 def test_eras():
     assert sntp.unix_of(2208988800) == 0
     assert sntp.unix_of(0xFFFFFFFF) == 2085978495

@@ -61,6 +61,8 @@ class Browser(Timer):
             self._entries.append(entry)
         entry.ttl = min(r.ttl, TTL_MAX)
         entry.due = ticks_add(timers.now, entry.ttl * 1000)
+        if self.due is None or ticks_diff(self.due, timers.now) > entry.ttl * 800:
+            timers.arm(self, entry.ttl * 800)
         if new:
             self._tell(entry, True)
 
@@ -82,8 +84,9 @@ class Browser(Timer):
             left = ticks_diff(entry.due, now)
             if left > entry.ttl * 500:
                 w.record(1, self.kind, PTR, 1, left // 1000, b"", entry.wire)
-            # Ask again before it is out of date.
-            wait = min(wait, max(left - entry.ttl * 200, 1000) if left > 1000 else left)
+            # Ask again when 80, 85, 90 and 95 % of its time are over (RFC 6762, 5.2).
+            again = left - entry.ttl * 200
+            wait = min(wait, left, again if again > 0 else max(entry.ttl * 50, 1000))
         mdns.send(w)
         self._wait = min(2 * self._wait, LONGEST_MS)
         mdns.stack.timers.arm(self, wait)
