@@ -2,12 +2,12 @@
 import sys
 
 from dhcpnet import SERVER, Alone, answer, datagram
-from kit import raises
+from kit import heap_locked, raises
 from lone import OUR_MAC, PEER_MAC, arp, ether
 
 import spinet
 from spinet import dhcpmsg as m
-from spinet import lan as network
+from spinet import network
 from spinet.addr import parse
 from spinet.lan import LAN, STAT_CONNECTING, STAT_GOT_IP, STAT_IDLE, STAT_NO_LINK
 
@@ -327,6 +327,28 @@ def test_deinit():
     nic = LAN(Alone().end)
     nic.deinit()
     nic.deinit()
+
+
+def test_up_and_idle_takes_nothing_from_the_heap():
+    b = Board().up()
+    b.run(5000)
+    b.end.link = linked
+    stack = b.stack
+    clock = b.clock
+    nic = b.nic
+
+    def work(stack=stack, clock=clock, nic=nic):
+        for _ in range(600):
+            clock.advance(stack.poll())
+            assert nic.isconnected()
+
+    work()
+    heap_locked(work)
+    assert b.nic.status("dhcp") == "bound"
+
+
+def linked():
+    return True
 
 
 def test_static_needs_no_dhcp_client():

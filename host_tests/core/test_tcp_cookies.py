@@ -2,7 +2,7 @@
 from net import Peer, checksum
 
 from spinet.tcp import cookies
-from spinet.tcp.states import NAMES, SACK
+from spinet.tcp.states import ECN, NAMES, SACK
 
 PERIOD = 65536
 
@@ -80,6 +80,23 @@ def test_the_other_options_come_back_in_the_timestamp():
     now = int.from_bytes(seg.options[4:8], "big") - int.from_bytes(sent, "big") & 0xFFFFFFFF
     assert 300 <= now < 364, "our clock goes on from what the cookie said"
     assert seg.options[8:12] == word(8)
+
+
+def test_ecn_comes_back_too():
+    for ecn in (True, False):
+        p, server = full()
+        p.stack.tcp.ecn = ecn
+        p.send("SEC", options=stamp(7))
+        syn = p.one("SA", 0, 1)
+        i = syn.options.index(b"\x08\x0a")
+        p.send("A", 1, 1, options=stamp(8)[:8] + syn.options[i + 2:i + 6])
+        c = server.accept()[0].conn
+        assert bool(c.ecn) == bool(c.flags & ECN) == ecn
+        p.rport = 5556
+        p.send("SEC")
+        p.one("SA", 0, 1)
+        p.send("AE", 1, 1)
+        assert server.accept()[0].conn.ecn is None, "no timestamps, nowhere to put it"
 
 
 def test_without_timestamps_there_are_no_options():
@@ -187,6 +204,20 @@ def test_a_full_queue_takes_no_cookie_and_the_next_segment_does():
     assert peer[1] == 5556 and s.recv(20) == b"still here"
 
 
+def test_a_cookie_is_good_for_one_connection():
+    p, server = full()
+    p.send("S")
+    p.one("SA", 0, 1)
+    p.send("A", 1, 1)
+    s, _ = server.accept()
+    s.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")
+    s.close()
+    p.one("RA")
+    p.send("A", 1, 1)
+    p.one("R")
+    assert not server.listener.queue
+
+
 def test_cookies_are_limited():
     p, server = full()
     p.stack.tcp.cookies_max = 20
@@ -224,6 +255,30 @@ def test_a_board_without_the_module_falls_back():
     p.send("S")
     p.none()
     assert p.stack.tcp.count["half_open_full"] == 1
+
+
+def test_random_segments_at_a_full_set_never_raise_and_never_leak():
+    from kit import Random
+
+    rand = Random(5)
+    p, server = full(isn=0xFFFFFF00)
+    for turn in range(600):
+        p.rport = 3000 + rand.below(6)
+        flags = "".join(f for f in "FSRPAU" if not rand.below(3))
+        p.send(flags, rand.below(4) - 1, rand.below(4) - 1, rand(rand.below(3) * 10),
+               options=(b"", stamp(rand.below(9)), b"\2\4\0\0", b"\3\3\xff\0")[rand.below(4)])
+        if rand.below(9) == 0:
+            try:
+                server.accept()[0].close()
+            except OSError:
+                pass
+        if rand.below(9) == 0:
+            p.run(rand.below(2000))
+        if turn % 2:
+            p.take()
+    server.close()
+    p.run(900000)
+    assert not p.stack.tcp.table and p.stack.tcp.count["cookie_sent"] > 20
 
 
 class Flood:

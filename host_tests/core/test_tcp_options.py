@@ -44,9 +44,11 @@ def relative(p, seg):
     return [e - p.isn & 0xFFFFFFFF for e in sack_of(seg)]
 
 
-def opened(options, window=65535, **more):
-    """The stack's side of a connection whose SYN carried `options`."""
+def opened(options, window=65535, config=None, **more):
+    """The stack's side of a connection whose SYN carried `options`; `config(tcp)` comes first."""
     p = Peer(**more)
+    if config:
+        config(p.stack.tcp)
     server = p.stack.socket()
     server.bind(("", 80))
     server.listen(1)

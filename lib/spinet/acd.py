@@ -113,7 +113,11 @@ class Claim(Timer):
         else:
             self.drop()
             self.conflicts = 0
-            self.on_free()
+            try:
+                self.on_free()
+            except MemoryError:
+                if self.arp is not None:
+                    self.arp.count["no_memory"] += 1
 
     def heard(self, buf, p):
         """Whether the ARP packet at `buf[p]`, of another host, contests the claim; acts on it."""

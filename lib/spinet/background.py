@@ -42,10 +42,11 @@ class Background:
     """Keeps `stack` going until `stop()`, and every other stack that has one.
 
     `period_ms` is how often to look; 0: as seems best. `timer` is a `machine.Timer` to use,
-    for boards that have no virtual ones. `pumps` and `deferred` count.
+    for boards that have no virtual ones. `ports` are those whose interrupts count, by default
+    all of the stack. `pumps` and `deferred` count.
     """
 
-    def __init__(self, stack, period_ms=0, timer=None):
+    def __init__(self, stack, period_ms=0, timer=None, ports=None):
         if timer is None:
             from machine import Timer
 
@@ -56,7 +57,8 @@ class Background:
         self._queued = False
         self._run = self._scheduled     # made once: an interrupt may not allocate
         self._wake = self.wake
-        self._ports = [ip.id.port for ip in stack.interfaces if hasattr(ip.id.port, "wake")]
+        ports = ports or [ip.id.port for ip in stack.interfaces if ip.id.port is not None]
+        self._ports = [port for port in ports if hasattr(port, "wake")]
         if not _running:
             guard(Socket, StreamSocket, DatagramSocket, UdpEndpoint, RawEndpoint)
             guard(Stack, names=STACK)
@@ -69,7 +71,7 @@ class Background:
         for port in self._ports:
             port.wake = self._wake
         if not period_ms:
-            irqs = [getattr(port, "has_irq", False) for port in self._ports]
+            irqs = [getattr(port, "has_irq", False) for port in ports]
             period_ms = PERIOD_IRQ_MS if irqs and all(irqs) else PERIOD_MS
         # `mode` 1 is PERIODIC on every port.
         timer.init(mode=getattr(timer, "PERIODIC", 1), period=period_ms, callback=self._wake)

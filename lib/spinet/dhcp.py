@@ -1,60 +1,25 @@
 """DHCP client (RFC 2131) for one interface, driven by timers; nothing in it waits.
 
-    INIT ──────> SELECTING ──offer──> REQUESTING ──ack──> CHECKING ──free──> BOUND
-      ^              ^                     │nak               │in use          │ t1
-      │              └─────────────────────┴──────────────────┘                v
-      │  expired, nak                                                       RENEWING
-      ├────────────────────────────────────────────────────── ack to BOUND <── │ t2
-      │                                                                        v
-    INIT_REBOOT ──link──> REBOOTING ──ack, or nobody answers──> BOUND       REBINDING
+The states, and what is sent and heard in each, are in dhcpstates.py. An address is checked
+before it is used (RFC 5227), and declined if somebody has it.
 
-`_ROWS` says what each state sends and listens to (RFC 2131, 4.3.6). An address is checked
-before it is used (CHECKING: RFC 5227), and declined if somebody has it.
-
-A lease outlives the link: when that is back the server is asked whether all is as it was
-(REBOOTING), the address being in use meanwhile, so that connections stay. If no server
-answers, the lease is good until it ends (RFC 2131, 3.2).
+A lease outlives the link: when that is back the server is asked whether all is as it was, the
+address being in use meanwhile, so that connections stay. If no server answers, the lease is
+good until it ends (RFC 2131, 3.2).
 
 Time is counted in seconds since the message that the present lease is the answer to, so
 that leases may be longer than ticks can count; the timer wakes once a day for that.
 """
 from spinet import dhcpmsg as m
 from spinet.acd import Claim, between
-from spinet.errors import EADDRNOTAVAIL, EOPNOTSUPP, os_error
+from spinet.dhcpstates import (
+    BOUND, CHECKING, IDLE, INFORMING, INIT, INIT_REBOOT, REBINDING, REBOOTING, RELEASING, RENEWING,
+    REQUESTING, ROWS, SELECTING,
+)
+from spinet.errors import EADDRNOTAVAIL, ENETUNREACH, EOPNOTSUPP, os_error
 from spinet.lease import FOREVER, Lease
 from spinet.seconds import Seconds
 from spinet.timers import Timer
-
-IDLE = 0
-INIT = 1
-SELECTING = 2
-REQUESTING = 3
-CHECKING = 4
-BOUND = 5
-RENEWING = 6
-REBINDING = 7
-INIT_REBOOT = 8
-REBOOTING = 9
-INFORMING = 10
-RELEASING = 11
-
-# state: (its name, type of the message it sends, that has our address as ciaddr and sender,
-#         the address wanted as an option, the server's address as an option, to whom, answers)
-_ALL = b"\xff\xff\xff\xff"
-_ROWS = (
-    ("idle", 0, False, False, False, None, ()),
-    ("init", 0, False, False, False, None, ()),
-    ("selecting", m.DISCOVER, False, True, False, _ALL, (m.OFFER,)),
-    ("requesting", m.REQUEST, False, True, True, _ALL, (m.ACK, m.NAK)),
-    ("checking", m.DECLINE, False, True, True, _ALL, ()),
-    ("bound", 0, False, False, False, None, ()),
-    ("renewing", m.REQUEST, True, False, False, None, (m.ACK, m.NAK)),
-    ("rebinding", m.REQUEST, True, False, False, _ALL, (m.ACK, m.NAK)),
-    ("init-reboot", 0, False, False, False, None, ()),
-    ("rebooting", m.REQUEST, False, True, False, _ALL, (m.ACK, m.NAK)),
-    ("informing", m.INFORM, True, False, False, _ALL, (m.ACK,)),
-    ("releasing", m.RELEASE, True, False, True, None, ()),
-)
 
 _ASKED_FOR = bytes((m.MASK, m.ROUTES, m.ROUTERS, m.STATIC_ROUTES, m.DNS, m.DOMAIN, m.SEARCH,
                     m.MTU, m.BROADCAST, m.NTP, m.HOSTNAME, m.VENDOR, m.LEASE_TIME, m.SERVER_ID,
@@ -66,14 +31,15 @@ _LEAST_WAIT_S = 60      # between requests to renew (4.4.5)
 _DECLINED_S = 10        # to wait after an address was in use (3.1)
 _DAY_S = 86400
 _PATIENCE = 20          # times 50 ms that a release may wait for the server's MAC address
+_CHECK_S = 120          # by when a check has ended, but for want of memory
 _ANY = b"\0\0\0\0"
 
 
 class Dhcp(Timer):
     """The DHCP client of the interface `ip`, which must be an Ethernet's.
 
-    `client_id` is option 61, by default the MAC address (see `rfc4361`). `state` is one of the
-    constants above, `lease` the Lease in effect, None without.
+    `client_id` is option 61, by default the MAC address (see `rfc4361`). `state` is one of those
+    of dhcpstates.py, `lease` the Lease in effect, None without.
 
     `on_change()` is called when the address, or what came with it, has changed;
     `on_silence()` when two discoveries in a row were not answered; `on_conflict(mac)` when
@@ -109,7 +75,7 @@ class Dhcp(Timer):
         self.count = {
             "tx": 0, "not_for_us": 0, "unexpected": 0, "malformed": 0, "unusable": 0,
             "other_client": 0, "other_server": 0, "offer": 0, "ack": 0, "nak": 0, "decline": 0,
-            "expired": 0, "port_busy": 0, "no_memory": 0,
+            "expired": 0, "tx_failed": 0, "no_memory": 0,
         }
 
     # -- from outside -------------------------------------------------------
@@ -191,7 +157,7 @@ class Dhcp(Timer):
     @property
     def state_name(self):
         """The state in words."""
-        return _ROWS[self.state][0]
+        return ROWS[self.state][0]
 
     # -- time ---------------------------------------------------------------
 
@@ -250,7 +216,7 @@ class Dhcp(Timer):
     def _act(self, lease):
         """The wait of the present state is over."""
         state = self.state
-        if state == INIT:
+        if state == INIT or state == CHECKING:
             self._begin(SELECTING)
         elif state == RELEASING:
             path = self.ip.path(lease.server, 17, lease.addr)
@@ -287,7 +253,7 @@ class Dhcp(Timer):
     def _enter(self, state):
         self.state = state
         self.tries = 0
-        self.ip.asking = bool(_ROWS[state][6])
+        self.ip.asking = bool(ROWS[state][6])
 
     def _begin(self, state):
         """Enter a state that asks, as a new exchange."""
@@ -326,10 +292,19 @@ class Dhcp(Timer):
         self._wait_until(min(age + max(end - age >> 1, _LEAST_WAIT_S), end))
 
     def _send(self):
-        """Send the message of the present state."""
-        _, kind, own, wanted, server, to, _ = _ROWS[self.state]
-        lease = self.lease
+        """Send the message of the present state; what fails is repeated in time."""
         self.tries += 1
+        try:
+            self._send_row(ROWS[self.state])
+            self.count["tx"] += 1
+        except MemoryError:
+            self.count["no_memory"] += 1
+        except OSError:
+            self.count["tx_failed"] += 1
+
+    def _send_row(self, row):
+        _, kind, own, wanted, server, to, _ = row
+        lease = self.lease
         if self.state in (RENEWING, REBINDING):
             self.xid = self.stack.random(4)
             self._asked = self.timers.now       # an answer is to this very request
@@ -352,12 +327,8 @@ class Dhcp(Timer):
         m.finish(message)
         path = self.ip.path(to, 17, source)
         if path is None:
-            return
-        try:
-            self.stack.udp.send(path, m.CLIENT_PORT, m.SERVER_PORT, message, 0, len(message))
-            self.count["tx"] += 1
-        except OSError:
-            self.count["port_busy"] += 1
+            raise os_error(ENETUNREACH)
+        self.stack.udp.send(path, m.CLIENT_PORT, m.SERVER_PORT, message, 0, len(message))
 
     def _options(self, message, kind, wanted, server):
         m.put(message, m.CLIENT_ID, self.client_id)
@@ -379,7 +350,7 @@ class Dhcp(Timer):
     def heard(self, buf, start, end):
         """A datagram to our port is `buf[start:end]`."""
         count = self.count
-        answers = _ROWS[self.state][6]
+        answers = ROWS[self.state][6]
         if not answers or not m.is_for(buf, start, end, m.REPLY_OP, self.xid, self.mac):
             count["not_for_us"] += 1
             return
@@ -456,7 +427,7 @@ class Dhcp(Timer):
         self._enter(CHECKING)
         self.offer = lease
         self.wanted = lease.addr
-        self.timers.cancel(self)
+        self._wait(_CHECK_S)
         self.claim.probe(lease.addr)
 
     def _free(self):

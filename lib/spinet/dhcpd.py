@@ -74,7 +74,10 @@ class _Pending(Timer):
         self.answered = False
 
     def expire(self, now):
-        self.server._pinged(self)
+        try:
+            self.server._pinged(self)
+        except MemoryError:
+            self.server.count["no_memory"] += 1
 
 
 class Dhcpd(Timer):

@@ -83,6 +83,10 @@ class Inlet:
     def __init__(self):
         self.takers = []
 
+    def hears(self, ip, buf, h):
+        """Whether it takes what is sent to a multicast group: never."""
+        return False
+
     def push(self, buf, h, start, end, sport, dport):
         """A datagram's payload is `buf[start:end]`."""
         for taker in self.takers:

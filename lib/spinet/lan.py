@@ -205,7 +205,7 @@ class LAN:
 
                 from spinet.background import Background
 
-                self._background = Background(self.stack, period_ms, Timer(-1))
+                self._background = Background(self.stack, period_ms, Timer(-1), [self.port])
             except ImportError:
                 from spinet.threaded import Threaded
 

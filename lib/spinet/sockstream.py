@@ -6,9 +6,9 @@ from spinet.errors import (
 from spinet.sockbase import (
     ANY, ERR, HUP, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, MSG_DONTWAIT, MSG_PEEK, RD, SHUT_RD,
     SO_BROADCAST, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_RCVBUF, SO_REUSEADDR,
-    SO_SNDBUF, SO_TYPE, SOCK_STREAM, SOL_SOCKET, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE,
-    TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT, WR, Socket, octets,
-    resolve,
+    SO_SNDBUF, SO_TYPE, SOCK_STREAM, SOL_SOCKET, TCP_CONGESTION, TCP_INFO, TCP_KEEPCNT,
+    TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT, WR,
+    Socket, octets, resolve,
 )
 from spinet.tcp.states import CARRIES, CLOSED, ESTABLISHED, NODELAY, QUICKACK
 
@@ -318,8 +318,8 @@ class StreamSocket(Socket):
 
         SO_KEEPALIVE, SO_LINGER, SO_RCVBUF, SO_SNDBUF (the exact sizes of the rings), TCP_NODELAY,
         TCP_QUICKACK, TCP_MAXSEG, TCP_USER_TIMEOUT (ms), TCP_KEEPIDLE, TCP_KEEPINTVL (s),
-        TCP_KEEPCNT, IP_TTL, IP_TOS.  A SO_LINGER of zero seconds (`struct.pack("ii", 1, 0)`)
-        makes `close` reset.
+        TCP_KEEPCNT, TCP_CONGESTION ("reno", "cubic", "none"), IP_TTL, IP_TOS.  A SO_LINGER of zero
+        seconds (`struct.pack("ii", 1, 0)`) makes `close` reset.
         """
         self._begin()
         packed = isinstance(value, (bytes, bytearray, memoryview))
@@ -331,6 +331,10 @@ class StreamSocket(Socket):
             return      # SO_BROADCAST as MicroPython's lwIP numbers it
         elif (level, option) not in _OPTIONS:
             raise os_error(ENOPROTOOPT)
+        elif level == IPPROTO_TCP and option == TCP_CONGESTION:
+            from spinet.tcp import congestion
+
+            value = congestion.named(value)
         else:
             if packed:
                 value = value[0] | value[1] << 8 | value[2] << 16 | value[3] << 24
@@ -354,7 +358,7 @@ class StreamSocket(Socket):
         SO_ERROR reports an error once.  TCP_INFO is the dict that `Conn.info` returns.
         """
         value = self._value(level, option)
-        if not buflen or option == TCP_INFO and level == IPPROTO_TCP:
+        if not buflen or level == IPPROTO_TCP and (option == TCP_INFO or option == TCP_CONGESTION):
             return value
         value = bytes((value & 255, value >> 8 & 255, value >> 16 & 255, value >> 24 & 255))
         if level == SOL_SOCKET and option == SO_LINGER:
@@ -377,6 +381,10 @@ class StreamSocket(Socket):
                 return (conn and len(conn.rbuf)) or self._option(level, option, 0) or tcp.rcvbuf
             if option == SO_SNDBUF:
                 return (conn and len(conn.sbuf)) or self._option(level, option, 0) or tcp.sndbuf
+        elif level == IPPROTO_TCP and option == TCP_CONGESTION:
+            from spinet.tcp import congestion
+
+            return congestion.name(conn.cc if conn else self._option(level, option, tcp.congestion))
         elif level == IPPROTO_TCP and conn:
             if option == TCP_MAXSEG:
                 return conn.mss
@@ -395,6 +403,10 @@ class StreamSocket(Socket):
             conn.flags = conn.flags | flag if value else conn.flags & ~flag
         elif level == IPPROTO_TCP and option == TCP_USER_TIMEOUT:
             conn.user_timeout = value
+        elif level == IPPROTO_TCP and option == TCP_CONGESTION:
+            from spinet.tcp import congestion
+
+            congestion.use(conn, value)
         elif level == IPPROTO_TCP and option == TCP_MAXSEG:
             conn.maxseg = value
             if conn.state >= ESTABLISHED:
@@ -464,7 +476,7 @@ _OPTIONS = {
     (IPPROTO_IP, IP_TOS): 0, (IPPROTO_TCP, TCP_NODELAY): 0, (IPPROTO_TCP, TCP_QUICKACK): 0,
     (IPPROTO_TCP, TCP_MAXSEG): 536, (IPPROTO_TCP, TCP_USER_TIMEOUT): 0,
     (IPPROTO_TCP, TCP_KEEPIDLE): 7200, (IPPROTO_TCP, TCP_KEEPINTVL): 75,
-    (IPPROTO_TCP, TCP_KEEPCNT): 9,
+    (IPPROTO_TCP, TCP_KEEPCNT): 9, (IPPROTO_TCP, TCP_CONGESTION): None,
 }
 
 # Least and most, as Linux has them; sizes of rings are moved to the nearer one, others refused.

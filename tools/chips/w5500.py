@@ -9,6 +9,7 @@ With a `Time` everything takes the time it takes: command acceptance, frames at 
 lock, auto-negotiation.  With `time=None` all of it is done at once and frames are fetched from
 the wire only when the host looks for them, a few at a time.
 """
+from chips import w5500_engine as engine
 from chips.bus import Deadline, Violation
 from chips.w5500_builtin import answer, wanted
 from chips.w5500_socket import Socket
@@ -29,12 +30,14 @@ class W5500Model:
     start       what OPEN sets the buffer pointers to (13)
     cr_ns       time until a command is accepted (8)
     pll_ms      from reset to the first sensible answer (7)
+    soft_ms     the same after a reset by command; None: as long
     link_ms     from reset or cable to link (29)
     cable       is one plugged in?
 
     Variants where sources differ: `rsr_early` (RSR follows RX_RD before RECV, 17),
     `latch_masked` (Sn_IR only latches what Sn_IMR lets through, 21), `link_down_timeout` (SEND
-    without link ends in TIMEOUT instead of nothing, 31), `max_rx` (1514 or 1518).
+    without link ends in TIMEOUT instead of nothing, 31), `max_rx` (1514 or 1518),
+    `overcommit_damages` (buffers of more than 16 KB in all damage data, 33).
 
     Faults, all off: `absent` (None, "high", "low": MISO), `tear_rsr`, `tear_fsr` (this many torn
     reads, 12), `bad_lengths` (this many frames get `bad_length` as their length word, 19),
@@ -48,7 +51,7 @@ class W5500Model:
     """
 
     def __init__(self, wire, time=None, strict=True, start=0xFFF0, cr_ns=2000, pll_ms=1,
-                 link_ms=1500, cable=True):
+                 link_ms=1500, cable=True, soft_ms=None):
         self.wire = wire
         self.time = time
         self.strict = strict
@@ -56,10 +59,12 @@ class W5500Model:
         self.start = start
         self.cr_ns = cr_ns
         self.pll_ms = pll_ms
+        self.soft_ms = pll_ms if soft_ms is None else soft_ms
         self.link_ms = link_ms
         self._cable = cable
         self.rsr_early = self.latch_masked = self.link_down_timeout = self.cr_stuck = False
         self.max_rx = 1514
+        self.overcommit_damages = True
         self.absent = None
         self.tear_rsr = self.tear_fsr = self.bad_lengths = self.lost_sendok = self.tx_stalls = 0
         self.bad_length = self.overruns_damage = 0
@@ -146,6 +151,7 @@ class W5500Model:
         link = self._link.armed, self.linked
         mode = self._phy_mode
         self._power_on()
+        self._ready.start(self.soft_ms)
         # Whether MR.RST restarts the PHY is not known; here it does not.
         self._link.armed, self.linked = link
         self._phy_mode = mode
@@ -266,6 +272,8 @@ class W5500Model:
                 s.accepted()
             if s.finish.armed and s.finish.due():
                 s.finished()
+            if s.retry.armed and s.retry.due():
+                engine.due(s)
         arrival = self._arrival
         while True:
             n = self._coming
@@ -289,7 +297,7 @@ class W5500Model:
         s = self.sockets[0]
         if s.sending:
             s.finished()
-        if s.rx_rd == s.rx_wr and s.regs[3] == 0x42:
+        if s.rx_rd == s.rx_wr and (s.regs[3] == 0x42 or len(self.active) > 1):
             frame = self.frame
             k = _BURST
             while k:
@@ -314,6 +322,8 @@ class W5500Model:
         if common[0x0F] | common[0x10] | common[0x11] | common[0x12]:
             answer(self, frame, n)
         s = self.sockets[0]
+        if len(self.active) > 1 or s.regs[3] != 0x42:
+            engine.arrived(self, frame, n)
         if s.regs[3] != 0x42:
             self.count["rx_closed"] += 1
         elif self.deaf:
@@ -399,6 +409,10 @@ class W5500Model:
                 self._write_common(self._addr, out, i, k, fill)
             return
         if into is None:
+            if kind == 0 and control >> 5:
+                self.violate("reserved-block", "BSB %d" % (control >> 3))
+            else:
+                self.violate("read-ignored", "data sent in a read frame, to no effect")     # (2)
             return
         if kind == 1:
             if self.time is None and control < 0x20:

@@ -69,6 +69,7 @@ def _ignore_commands(rig, rand):
 
 def _heed_commands(rig):
     rig.chip.cr_stuck = False
+    return rig.chip.sockets[0].regs[1] != 0
 
 
 def _slow_commands(rig, rand):

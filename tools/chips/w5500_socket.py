@@ -1,19 +1,18 @@
 """One socket of the modelled W5500: registers, commands, ring buffers, MACRAW.
 
-TCP and UDP sockets have their registers, states and commands, but no protocol engine behind
-them: `establish` and `deliver_udp` do what one would have done.
+What UDP and TCP sockets do beyond that is in `w5500_engine.py`.
 """
+from chips import w5500_engine as engine
 from chips.bus import Deadline
+from chips.w5500_states import (
+    CLOSE_WAIT, CLOSED, CON, DISCON, ESTABLISHED, INIT, IPRAW, LISTEN, MACRAW, RECV, SENDOK,
+    SYNRECV, TIMEOUT, UDP,
+)
 from spinet.prim import copy
-
-CLOSED, INIT, LISTEN, SYNSENT, ESTABLISHED, CLOSE_WAIT = 0x00, 0x13, 0x14, 0x15, 0x17, 0x1C
-UDP, IPRAW, MACRAW = 0x22, 0x32, 0x42
-CON, DISCON, RECV, TIMEOUT, SENDOK = 1, 2, 4, 8, 16
 
 # Made once: a tuple of names is built anew each time it is looked at.
 _OPEN_STATES = (INIT, UDP, IPRAW, MACRAW)
 _SENDING_STATES = (MACRAW, UDP, ESTABLISHED, CLOSE_WAIT, IPRAW)
-_TCP_STATES = (LISTEN, SYNSENT, ESTABLISHED, CLOSE_WAIT)
 
 _DEFAULTS = ((0x06, 255), (0x07, 255), (0x08, 255), (0x09, 255), (0x0A, 255), (0x0B, 255),
              (0x16, 0x80), (0x1E, 2), (0x1F, 2), (0x20, 0x08), (0x2C, 0xFF), (0x2D, 0x40))
@@ -30,6 +29,9 @@ class Socket:
         self.regs = bytearray(0x30)
         self.accept = Deadline(chip.time)       # armed while a command waits to be accepted
         self.finish = Deadline(chip.time)       # armed while a frame is on the wire
+        self.retry = Deadline(chip.time)        # armed while the engine waits for an answer
+        self.tries = 0
+        self.far = None                         # what a TCP connection's other end does
         self.rx_base = self.rx_size = self.tx_base = self.tx_size = 0
 
     def reset(self):
@@ -38,7 +40,7 @@ class Socket:
             regs[i] = 0
         for i, v in _DEFAULTS:
             regs[i] = v
-        self.accept.armed = self.finish.armed = False
+        self.accept.armed = self.finish.armed = self.retry.armed = False
         self.sending = False
         self.mode = 0               # Sn_MR as it was at OPEN (26)
         self.tx_rd = 0              # sent up to here
@@ -169,7 +171,7 @@ class Socket:
         self.accept.armed = False
         state = regs[3]
         if v == 0x20 or v == 0x21:
-            self._send(state)
+            self._send(state, v)
         elif v == 0x40:
             rd = (regs[0x28] << 8) | regs[0x29]
             if ((rd - self.rx_rd) & 0xFFFF) > ((self.rx_wr - self.rx_rd) & 0xFFFF):
@@ -179,16 +181,8 @@ class Socket:
         elif v == 0x01:
             self._open(state)
         elif v == 0x10:
-            regs[3] = CLOSED
-            self.sending = self.finish.armed = False
-        elif v == 0x02 and state == INIT:
-            regs[3] = LISTEN
-        elif v == 0x04 and state == INIT:
-            regs[3] = SYNSENT
-        elif v == 0x08 and state in _TCP_STATES:
-            regs[3] = CLOSED
-            self.event(DISCON)
-        elif v != 0x22 or state != ESTABLISHED:
+            self.shut()
+        elif not engine.command(self, v, state):
             chip.violate("command", "command 0x%02x in state 0x%02x" % (v, state))
 
     def _open(self, state):
@@ -217,7 +211,7 @@ class Socket:
     def _start(self, start):
         """(13), (37)"""
         self.tx_rd = self.tx_end = self.rx_rd = self.rx_wr = start
-        self.sending = self.finish.armed = False
+        self.sending = self.finish.armed = self.retry.armed = False
         self._pointer(0x22, start)
         self._pointer(0x24, start)
         self._pointer(0x28, start)
@@ -227,10 +221,10 @@ class Socket:
 
     # --- transmit ---
 
-    def _send(self, state):
+    def _send(self, state, v):
         regs = self.regs
         chip = self.chip
-        if state not in _SENDING_STATES:
+        if state not in _SENDING_STATES or (v == 0x21 and state != UDP):
             chip.violate("send-state", "SEND in state 0x%02x" % state)
             return
         if self.sending:                        # (9)
@@ -257,6 +251,16 @@ class Socket:
             return
         if chip.mute:
             return
+        if state == UDP:
+            if n > engine.MOST:
+                chip.violate("send-too-long", "a datagram of %d bytes" % n)
+            engine.send(self, v)
+            if chip.time is None and self.finish.armed:
+                self.finished()
+            return
+        if self.far and state != MACRAW:
+            engine.expect(self)
+            return
         self.finish.follow(self.accept, chip.wire_ns(n if n < 1515 else 60))
         if chip.time is None:
             self.finished()
@@ -277,7 +281,7 @@ class Socket:
             elif n:
                 out = chip.out
                 self.ring_read(chip.tx_memory, self.tx_base, self.tx_size, self.tx_rd, out, 0, n)
-                if chip.overcommitted:
+                if chip.overcommitted and chip.overcommit_damages:
                     out[n >> 1] ^= 0xFF
                 while n < 60:
                     out[n] = 0
@@ -285,14 +289,20 @@ class Socket:
                 if not chip.wire.send(out, n) and chip.time is None:
                     return              # the wire is busy: try again at the next look
                 chip.count["tx"] += 1
-        self.finish.armed = self.sending = False
-        self.tx_rd = self.tx_end
-        self._pointer(0x22, self.tx_rd)
-        self._fsr()
+        elif self.regs[3] == UDP:
+            engine.emit(self)
+        self.taken()
         if chip.lost_sendok:
             chip.lost_sendok -= 1
         else:
             self.event(SENDOK)
+
+    def taken(self):
+        """The transmit buffer is empty again."""
+        self.finish.armed = self.sending = False
+        self.tx_rd = self.tx_end
+        self._pointer(0x22, self.tx_rd)
+        self._fsr()
 
     def write_tx(self, addr, out, i, k, fill):
         """The host writes `k` bytes to the transmit buffer (14)."""
@@ -337,7 +347,7 @@ class Socket:
         if chip.bad_lengths:                    # (19)
             chip.bad_lengths -= 1
             length = chip.bad_length
-        if chip.overcommitted:
+        if chip.overcommitted and chip.overcommit_damages:
             frame[n >> 1] ^= 0xFF
         memory = chip.rx_memory
         base = self.rx_base
@@ -379,13 +389,43 @@ class Socket:
             k -= n
             at = 0
 
-    # --- what a protocol engine would do (15), (36) ---
+    # --- what a peer does (15), (36) ---
+
+    def shut(self):
+        """The socket is closed."""
+        self.regs[3] = CLOSED
+        self.sending = self.finish.armed = self.retry.armed = False
+
+    def peer_syn(self, addr, port):
+        """Somebody connects to a listening socket, which becomes the connection."""
+        if self.regs[3] == LISTEN:
+            self.regs[3] = SYNRECV
+            copy(self.regs, 0x0C, addr, 0, 4)
+            self._pointer(0x10, port)
 
     def establish(self):
         """The peer answered: the connection stands, the pointers begin anew."""
         self.regs[3] = ESTABLISHED
         self._start((self.chip.start + 0x1234) & 0xFFFF)
         self.event(CON)
+
+    def peer_data(self, data):
+        """Bytes of the stream, without any header; False if there is no room for them."""
+        if len(data) > self.rx_size - ((self.rx_wr - self.rx_rd) & 0xFFFF):
+            return False
+        self._store_rx(data)
+        return True
+
+    def peer_fin(self):
+        """The peer sends no more."""
+        if self.regs[3] == ESTABLISHED:
+            self.regs[3] = CLOSE_WAIT
+            self.event(DISCON)
+
+    def peer_reset(self):
+        """The peer resets the connection, or refuses it."""
+        self.shut()
+        self.event(DISCON)
 
     def deliver_udp(self, source, port, payload):
         """A datagram from `source` (4 bytes) and `port` arrives."""
@@ -394,6 +434,9 @@ class Socket:
         if len(data) > self.rx_size - ((self.rx_wr - self.rx_rd) & 0xFFFF):
             self.chip.count["rx_full"] += 1
             return
+        self._store_rx(data)
+
+    def _store_rx(self, data):
         memory = self.chip.rx_memory
         for k in range(len(data)):
             memory[self.rx_base + ((self.rx_wr + k) & (self.rx_size - 1))] = data[k]

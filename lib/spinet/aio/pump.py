@@ -40,7 +40,6 @@ class Pump:
         self._handle = None     # of the next `run`: soon, or when a timer is due
         self._timed = False     # it is the timer
         self._ports = []
-        self._blind = False
         self.soon()
 
     def soon(self):
@@ -109,8 +108,9 @@ class Pump:
                 wait = stack.poll()
         finally:
             self._running = False
-        if self._blind:
-            wait = min(wait, _BLIND_MS)
+        for port in ports:
+            if port is not None and port.pollable is None and not hasattr(port, "on_frame"):
+                wait = min(wait, _BLIND_MS)
         if wait == 0:
             self.soon()
         else:
@@ -128,8 +128,6 @@ class Pump:
                 self.loop.add_reader(port.fileno(), self.run)
             elif hasattr(port, "on_frame"):
                 port.on_frame = self.soon
-            else:
-                self._blind = True
 
     def _unwatch(self):
         for port in self._ports:
@@ -140,7 +138,6 @@ class Pump:
             elif port.pollable is not None and not self.loop.is_closed():
                 self.loop.remove_reader(port.fileno())
         self._ports = []
-        self._blind = False
 
     def stop(self):
         """Leave the stack alone; idempotent."""

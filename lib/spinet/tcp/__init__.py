@@ -4,23 +4,27 @@
     conn.py     one connection: its variables, its timers, what its user calls
     input.py    what is done with a segment that arrives
     output.py   what is sent
-    listen.py   half-open connections and the accept queue
     ranges.py   out-of-order data
     rto.py      the retransmission timeout
     reno.py     congestion control
     options.py  window scale, timestamps, SACK
     recovery.py what is done about loss
-    isn.py      initial sequence numbers and ephemeral ports
+    isn.py      initial sequence numbers, ephemeral ports, the clock behind them
     limit.py    how many resets and challenges are sent
-    days.py     clocks of connections that are silent for days
 
 and, imported when they are first needed or wanted:
 
+    sack.py     what is done about loss with a peer that reports what it has
+    rack.py     the same by time
+    cubic.py, none.py   other congestion controls, congestion.py finds them
+    ecn.py      explicit congestion notification
+    listen.py   half-open connections and the accept queue
     cookies.py  SYN cookies
     pressure.py who has to go when there is no room for another connection
     icmp.py     what ICMP errors do to a connection
     pmtu.py     the largest segment that the path takes
     keep.py     keepalive
+    days.py     clocks of connections that are silent for days
     sizes.py    rings that change their size
     info.py     what a console shows
 """
@@ -28,11 +32,9 @@ from spinet.errors import EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, os_error
 from spinet.prim import BUFFER, MANY, add32, cksum, diff32, eq4, get32
 from spinet.tcp import limit, options, output, reno
 from spinet.tcp.conn import Conn
-from spinet.tcp.days import Days
 from spinet.tcp.input import arrives
-from spinet.tcp.isn import Secret
+from spinet.tcp.isn import Clock, Secret
 from spinet.tcp.limit import Budget
-from spinet.tcp.listen import Listener
 from spinet.tcp.output import ACK, RST, SYN
 from spinet.tcp.states import ECN, SYN_SENT, TIME_WAIT
 
@@ -77,21 +79,19 @@ class Tcp:
         self.secret = Secret(stack.random)
         self._resets = Budget(self.timers, stack.random)
         self._challenges = Budget(self.timers, stack.random)
-        self._days = Days(self)
+        self.clock = Clock(self)
         self._pressure = None
         self._path = None           # the last that was made
         self._before = None     # the header of one in TIME-WAIT that makes way for a new one
         self.count = {
-            "rx": 0, "connect": 0, "established": 0, "retransmit": 0,
-            "timeout": 0, "fast_retransmit": 0, "probe": 0, "keepalive": 0, "reset_sent": 0,
+            "rx": 0, "connect": 0, "established": 0, "retransmit": 0, "timeout": 0,
+            "fast_retransmit": 0, "probe": 0, "keepalive": 0, "reset_sent": 0,
             "reset_received": 0, "challenge_ack": 0, "timed_out": 0, "keepalive_dead": 0,
             "runt": 0, "bad_checksum": 0, "group": 0, "no_listener": 0, "no_socket": 0,
             "out_of_window": 0, "no_ack": 0, "bad_ack": 0, "no_syn": 0, "ooo_full": 0,
             "backlog_full": 0, "half_open_full": 0, "too_many": 0, "no_memory": 0,
-            "time_wait_full": 0,
-            "rate_limited": 0, "bad_icmp": 0, "paws": 0,
-            "no_timestamp": 0, "tail_probe": 0, "sack_ignored": 0,
-            "spurious": 0, "ecn": 0,
+            "time_wait_full": 0, "rate_limited": 0, "bad_icmp": 0, "paws": 0,
+            "no_timestamp": 0, "tail_probe": 0, "sack_ignored": 0, "spurious": 0, "ecn": 0,
             "cookie_sent": 0, "cookie": 0, "evicted": 0, "smaller": 0, "larger": 0,
         }
 
@@ -142,7 +142,7 @@ class Tcp:
                     and eq4(buf, h + 16, c.path.src, 0)):
                 if c.state == TIME_WAIT and self._reopens(c, buf, s, p):
                     break
-                if (buf[s + 13] > 63 or buf[h + 1] & 3 == 3) and c.flags & ECN:
+                if (buf[s + 13] > 63 or buf[h + 1] & 3 == 3) and c.ecn:
                     c.ecn.arrives(c, buf, h, s)
                 arrives(c, buf, s, p, end)
                 if c.waiter:
@@ -202,7 +202,7 @@ class Tcp:
     def back(self, buf, h):
         """The path back to the sender of the datagram at `buf[h]`, or None."""
         path = self._path
-        if path and path.gen == path.ip.gen and eq4(buf, h + 12, path.dst, 0) and (
+        if path and not self.ecn and path.gen == path.ip.gen and eq4(buf, h + 12, path.dst, 0) and (
                 eq4(buf, h + 16, path.src, 0)):
             return path
         return self._find_path(bytes(buf[h + 12:h + 16]), bytes(buf[h + 16:h + 20]))
@@ -210,7 +210,7 @@ class Tcp:
     def _find_path(self, remote, local):
         # Connections to the same peer share one path for as long as they want the same of it.
         path = self._path
-        if path is None or path.gen != path.ip.gen or path.dst != remote or (
+        if path is None or self.ecn or path.gen != path.ip.gen or path.dst != remote or (
                 local is not None and path.src != local):
             path = self.stack.path(remote, PROTO, local, df=True)
             if path is not None:
@@ -323,14 +323,10 @@ class Tcp:
         except MemoryError:
             return False
 
-    def clock(self):
-        """The stack's clock of 32 bits, milliseconds as 4 bytes in wire form."""
-        return self._days.ms()
-
     def draw_isn(self, c):
         """Give `c` its initial sequence number."""
         path = c.path
-        self.secret.isn(c.head, 4, self._days.ms(), path.src, c.lport, path.dst, c.rport)
+        self.secret.isn(c.head, 4, self.clock.ms(), path.src, c.lport, path.dst, c.rport)
         before = self._before
         if before is not None:
             # Beyond what the connection used that this one replaces (RFC 9293, 3.6.1).
@@ -347,7 +343,7 @@ class Tcp:
         path = c.path
         base = self.secret.offset(path.src, c.lport, path.dst, c.rport)
         options.begin_clock(c, base, 0, self.timers.now)
-        add32(c.head, 24, c.head, 24, get32(self._days.ms(), 0))
+        add32(c.head, 24, c.head, 24, get32(self.clock.ms(), 0))
 
     def rcv_shift(self, c):
         """The window scale that makes the receive ring of `c`, at its largest, fit 16 bits."""
@@ -431,6 +427,8 @@ class Tcp:
             add32(c.head, 4, old.head, 4, 65536)
         if self.timestamps:
             self.draw_clock(c)
+        if self.ecn:
+            c.flags |= ECN
         self.remember(c)
         c.set_state(SYN_SENT)
         c.snd_nxt = c.snd_max = 1
@@ -447,6 +445,8 @@ class Tcp:
         if not port and not self.catch_all:
             port = self.secret.port(lambda p: p not in self.listeners)
         self.check_free(addr, port)
+        from spinet.tcp.listen import Listener
+
         listener = Listener(self, addr, port, backlog)
         self.listeners.setdefault(port, []).append(listener)
         return listener

@@ -4,28 +4,34 @@ from spinet.errors import ENOENT, os_error
 NAMES = ("reno", "cubic", "none")
 
 
-def named(name):
-    """The module of the congestion control `name`; OSError(ENOENT) if there is none."""
-    if name not in NAMES:
+def named(control):
+    """The module of the congestion control `control`: text, or bytes as TCP_CONGESTION has it.
+
+    OSError(ENOENT) if there is none of that name.
+    """
+    if not isinstance(control, str):
+        control = bytes(control).rstrip(b"\0").decode()
+    if control not in NAMES:
         raise os_error(ENOENT)
-    return __import__("spinet.tcp." + name, None, None, ("start",))
+    return __import__("spinet.tcp." + control, None, None, ("start",))
 
 
-def use(c, name):
-    """Put the connection `c` under the control `name` (text, or bytes as TCP_CONGESTION has it)."""
-    if not isinstance(name, str):
-        name = bytes(name).rstrip(b"\0").decode()
-    c.cc = control = named(name)
-    if c.cwnd:
+def use(c, control):
+    """Put the connection `c` under the congestion control `control`, a module."""
+    if c.cc is control:
+        return
+    c.cc = control
+    cwnd = c.cwnd
+    if cwnd:
         # It is open already: what is known of the path stays known.
-        cwnd = c.cwnd
         ssthresh = c.ssthresh
         control.start(c)
-        if name != "none":
-            c.cwnd = min(cwnd, c.snd_max + 10 * c.mss)
+        if ssthresh < c.ssthresh:
             c.ssthresh = ssthresh
+        if cwnd < c.cwnd:
+            c.cwnd = cwnd
 
 
-def name(c):
-    """The name of the connection's congestion control, as bytes."""
-    return c.cc.__name__.split(".")[-1].encode()
+def name(control):
+    """The name of the module `control`, as bytes."""
+    return control.__name__.split(".")[-1].encode()

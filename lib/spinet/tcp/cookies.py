@@ -7,21 +7,25 @@ bits of a keyed hash over them, both addresses, both ports and the peer's
 sequence number.  An acknowledgement that brings it back, in this tick or the
 next, opens the connection.  The other options fit where the peer uses
 timestamps: the low 6 bits of ours, which it echoes, are the window scale (15:
-none) and whether it sends SACK.  Otherwise the connection does without them.
+none) and whether it uses SACK and ECN.  Otherwise the connection does without them.
 
 What is lost: a peer whose acknowledgement is lost, and that waits for us to
-speak first, waits in vain.  So cookies are sent only while the set is full, and
+speak first, waits in vain; and a late copy of an acknowledgement might open the
+connection once more after it has ended, for which the last `USED` are
+remembered.  So cookies are sent only while the set is full, and
 believed only for two ticks after that.
 """
-from spinet.prim import add32, copy
+from spinet.prim import add32, copy, eq4
 from spinet.tcp import limit, options, output
 from spinet.tcp.input import arrives
 from spinet.tcp.output import ACK, FIN, RST, SYN
-from spinet.tcp.states import SACK, SCALED, SYN_RECEIVED
+from spinet.tcp.states import ECN, SACK, SCALED, SYN_RECEIVED
 
 MSS = (64, 216, 536, 1024, 1300, 1400, 1440, 1460)
+USED = 64
 _NO_SCALE = 15
 _SACK = 16
+_ECN = 32
 
 
 class Cookies:
@@ -31,9 +35,11 @@ class Cookies:
         self.tcp = tcp
         self._budget = limit.Budget(tcp.timers, tcp.stack.random)
         self._last = 0      # the tick in which the last cookie was sent
+        self._used = bytearray(4 * USED)    # the last that came back, lest a copy come again
+        self._next = 0
 
     def _tick(self):
-        ms = self.tcp.clock()
+        ms = self.tcp.clock.ms()
         return ms[0] << 8 | ms[1]
 
     def _make(self, path, lport, rport, peer, tick, mss):
@@ -59,13 +65,15 @@ class Cookies:
             low = c.snd_shift if c.flags & SCALED else _NO_SCALE
             if c.flags & SACK:
                 low |= _SACK
+            if c.flags & ECN:
+                low |= _ECN
             was = c.head[27]
             c.head[27] = was & ~63 | low
             if c.head[27] > was:
                 # Rather a little in the past than in the future.
                 add32(c.head, 24, c.head, 24, -64)
         else:
-            c.flags &= ~(SACK | SCALED)
+            c.flags &= ~(ECN | SACK | SCALED)
         c.state = SYN_RECEIVED
         tcp.count["cookie_sent"] += 1
         output.send_syn(c)
@@ -97,6 +105,9 @@ class Cookies:
             # would end what its retransmission can still open.
             tcp.count["no_socket"] += 1
             return True
+        for i in range(0, 4 * USED, 4):
+            if eq4(self._used, i, cookie, 0):
+                return False
         if not listener.has_room():
             tcp.count["backlog_full"] += 1
         elif tcp.room():
@@ -114,6 +125,8 @@ class Cookies:
         c = listener.child(path, buf, s, s)
         copy(c.head, 4, cookie, 0, 4)
         copy(c.head, 8, buf, s + 4, 4)
+        c.flags &= ~ECN
+        c.ecn = None
         i = options.stamps(buf, s, p)
         if i and tcp.timestamps:
             tcp.draw_clock(c)
@@ -121,6 +134,11 @@ class Cookies:
             low = buf[i + 7]
             if low & _SACK and tcp.sack:
                 c.flags |= SACK
+            if low & _ECN and tcp.ecn:
+                from spinet.tcp.ecn import Ecn
+
+                c.flags |= ECN
+                c.ecn = Ecn()
             if low & 15 != _NO_SCALE and tcp.window_scaling:
                 c.flags |= SCALED
                 c.snd_shift = low & 15
@@ -128,5 +146,7 @@ class Cookies:
         options.bound(c, mss)
         size = c.rcvbuf or tcp.rcvbuf
         c.rcv_adv = size if size < 65535 else 65535
+        copy(self._used, self._next, cookie, 0, 4)
+        self._next = (self._next + 4) % (4 * USED)
         tcp.count["cookie"] += 1
         listener.enter(c)

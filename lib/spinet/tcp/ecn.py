@@ -38,12 +38,19 @@ class Ecn:
                 self.echo = False
             if buf[h + 1] & 3 == _CE:
                 self.echo = True
-        if flags & ECE and 0 <= diff32(buf, s + 8, c.head, 4) <= c.snd_max:
-            if not c.recover and (not self.slowed or diff32(buf, s + 8, self.point, 0) > 0):
-                c.tcp.count["ecn"] += 1
-                c.cc.lost(c)
-                c.cwnd = c.ssthresh
-                self.reduced(c)
+        if flags & ECE:
+            n = diff32(buf, s + 8, c.head, 4)
+            if 0 <= n <= c.snd_max:
+                c.cc_acked -= n     # such an acknowledgement lets the window not grow
+                if not c.recover and not self.did(buf, s + 8):
+                    c.tcp.count["ecn"] += 1
+                    c.cc.lost(c)
+                    c.cwnd = c.ssthresh
+                    self.reduced(c)
+
+    def did(self, buf, i):
+        """Whether the window in which the sequence number at `buf[i]` is was the reason already."""
+        return self.slowed and diff32(buf, i, self.point, 0) <= 0
 
     def reduced(self, c):
         """The congestion window was reduced, for this or another reason (6.1.2)."""

@@ -106,6 +106,7 @@ def _acceptable(c, buf, s, seq, n):
     else:
         good = seq < wnd and seq + n > 0
     if not good:
+        count["out_of_window"] += 1
         if c.state == TIME_WAIT:
             c.arm_idle(TIME_WAIT_MS)
         if c.state == SYN_RECEIVED and flags & SYN and seq == -1:
@@ -278,7 +279,7 @@ def _measure(c, buf, ts):
     if 0 <= rtt < 120000:
         rto.sample(c, rtt)
         if c.recover and c.board:
-            recovery.echoed(c, rtt)
+            c.board.echoed(c, rtt)
 
 
 def _advance(c, ack, buf, s, p):

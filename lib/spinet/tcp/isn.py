@@ -1,7 +1,45 @@
-"""Initial sequence numbers and ephemeral ports (RFC 6528, RFC 6056)."""
+"""Initial sequence numbers and ephemeral ports (RFC 6528, RFC 6056), and the clock behind them."""
 from hashlib import sha256
 
-from spinet.prim import add32, get32
+from spinet.prim import add32, get32, ticks_diff
+from spinet.timers import Timer
+
+DAYS_MS = 1 << 28   # three days
+
+
+class Clock(Timer):
+    """Milliseconds in 32 bits, of which timestamps and initial sequence numbers are made.
+
+    Ticks have 30 bits, and differences of them 29: so it, and the clocks of silent connections,
+    have to be looked at every few days, as long as there are connections (days.py).
+    """
+
+    def __init__(self, tcp):
+        Timer.__init__(self)
+        self._tcp = tcp
+        self._ms = bytearray(4)
+        self._read = tcp.timers.now
+        self._seen = {}     # what days.py has seen
+
+    def ms(self):
+        """The time as 4 bytes in wire form; the same buffer each time."""
+        now = self._tcp.timers.now
+        add32(self._ms, 0, self._ms, 0, ticks_diff(now, self._read))
+        self._read = now
+        if self.due is None:
+            self._tcp.timers.arm(self, DAYS_MS)
+        return self._ms
+
+    def expire(self, now):
+        """Some days have passed."""
+        if self._tcp.table:
+            self.ms()
+            try:
+                from spinet.tcp.days import look
+
+                self._seen = look(self._tcp, self._seen, now)
+            except MemoryError:
+                self._tcp.count["no_memory"] += 1
 
 
 class Secret:

@@ -50,6 +50,7 @@ def take_syn(c, buf, s, p):
         c.flags |= SCALED
         c.snd_shift = min(buf[i + 2], 14)       # RFC 7323, 2.3
         c.rcv_shift = tcp.rcv_shift(c)
+    c.flags &= ~ECN
     if tcp.ecn:
         from spinet.tcp import ecn
 

@@ -48,7 +48,9 @@ def push(c):
             flags |= PSH | fin
         if n <= room or not n:
             # Nagle holds the last, short segment while anything is unacknowledged.
-            if n < mss and off and off >= c.snd_max and not fin and not c.flags & NODELAY:
+            # Unless the ring is full: nothing could be added to it.
+            if (n < mss and off and off >= c.snd_max and not fin and not c.flags & NODELAY
+                    and (n << 1 < mss or s_len < len(c.sbuf))):
                 return
         elif room > 0 and room << 1 >= c.max_wnd:
             n = room
@@ -284,8 +286,10 @@ def send_syn(c):
     flags = SYN | ACK if c.state == SYN_RECEIVED else SYN
     if c.flags & ECN:
         flags |= 0x40       # ECE agrees
-    elif flags == SYN and c.tcp.ecn and not c.retries:
-        flags |= 0xC0       # ECE and CWR propose; not again, some drop that (RFC 3168, 6.1.1.1)
+        if flags & ACK == 0:
+            # With CWR it proposes; but once, some drop such a SYN (RFC 3168, 6.1.1.1).
+            flags |= 0x80
+            c.flags &= ~ECN
     tx[t + 13] = flags
     edge = c.rcvbuf or c.tcp.rcvbuf
     c.rcv_adv = edge = edge if edge < 65535 else 65535

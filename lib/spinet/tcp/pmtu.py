@@ -8,8 +8,8 @@ spoken (RFC 1191, 6.3), after half a minute where it was a guess, and twice as
 long each time it proves right.  What is tried then is the next larger of the
 sizes below, and given up at the first timeout.
 
-Nobody gets us below `FLOOR`, from where on segments may be fragmented: a forged
-error must not make a stream of tiny ones.  All sizes are of IPv4 packets.
+Nobody gets us below `FLOOR`, where segments may be fragmented: a forged error
+must not make a stream of tiny ones.  All sizes are of IPv4 packets.
 """
 from spinet.timers import Timer
 from spinet.tcp import output
@@ -35,6 +35,8 @@ class Search(Timer):
     def use(self, mtu):
         """Send packets of at most `mtu` bytes from now on."""
         c = self._c
+        if c.path.df == (mtu <= FLOOR):
+            use_own_path(c, mtu > FLOOR)
         c.path.mtu = mtu
         mss = mtu - 20 - len(c.head)
         c.mss = mss if mss < self._mss else self._mss
@@ -77,11 +79,8 @@ def too_big(c, mtu, sent):
         c.tcp.count["bad_icmp"] += 1
         return
     search = _search(c)
-    if mtu < FLOOR:
-        mtu = FLOOR
-        use_own_path(c, False)
     before = c.mss
-    search.lower(mtu, RAISE_MS)
+    search.lower(max(mtu, FLOOR), RAISE_MS)
     if c.mss < before and CARRIES >> c.state & 1:
         # This is no congestion: send again at once (RFC 1191, 6.5).
         c.snd_nxt = c.rtt_end = 0

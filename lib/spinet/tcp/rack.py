@@ -10,10 +10,10 @@ SND.UNA on:
 
 Where there would be more, the two neighbours that differ least become one, of
 the later time: that may find a loss later, never one that is none.  The tail
-loss probes of RFC 8985, 7 are in `recovery.py`.
+loss probes of RFC 8985, 7 are in `sack.py`.
 """
 from spinet.prim import diff32, ticks_diff
-from spinet.tcp import options, output, ranges, recovery
+from spinet.tcp import options, output, ranges, recovery, sack
 from spinet.tcp.states import PROBE
 
 RUNS = 32
@@ -27,14 +27,14 @@ _PERSIST = 16           # recoveries for which a wider window is kept
 _MIN_RTT_MS = 300000    # how long a smallest round-trip time counts
 
 
-class Board(recovery.Board):
+class Board(sack.Board):
     """The scoreboard, with the times; names as in RFC 8985, 5.2."""
 
     def __init__(self, size):
-        recovery.Board.__init__(self, size)
+        sack.Board.__init__(self, size)
         self.runs = [0] * (3 * RUNS)
         self.n = 0              # used of `runs`
-        self.xmit = 0           # RACK.xmit_ts, when the last sent of what has arrived was sent
+        self.xmit = None        # RACK.xmit_ts, when the last sent of what has arrived was sent
         self.end = 0            # RACK.end_seq, its end, from SND.UNA
         self.rtt = 0            # RACK.rtt
         self.min_rtt = 0        # RACK.min_RTT
@@ -44,7 +44,6 @@ class Board(recovery.Board):
         self.mult = 1           # RACK.reo_wnd_mult
         self.persist = 0        # RACK.reo_wnd_persist
         self.round = 0          # RACK.dsack_round, from SND.UNA
-        self.age = -1           # of the timestamp that came back, in ms; -1: there is none
         self.wait = 0           # until more may have to be called lost, in ms
 
     # -- what was sent ------------------------------------------------------
@@ -136,16 +135,12 @@ class Board(recovery.Board):
     # -- what has arrived ---------------------------------------------------
 
     def report(self, c, ack, buf, s, p):
-        """As in `recovery.Board`; step 1 to 3 of RFC 8985, 6.2."""
-        n = recovery.Board.report(self, c, ack, buf, s, p)
-        self.age = -1
-        if c.recover and len(c.head) > 20:
-            i = options.stamps(buf, s, p)
-            if i:
-                options.tick(c, c.tcp.timers.now)
-                self.age = diff32(c.head, 24, buf, i + 4)
+        """As in `sack.Board`; step 1 to 3 of RFC 8985, 6.2."""
+        recover = c.recover
+        n = sack.Board.report(self, c, ack, buf, s, p)
         if ack:
-            self._pass(c, ack)
+            i = recover and len(c.head) > 20 and options.stamps(buf, s, p)
+            self._pass(c, ack, diff32(c.head, 24, buf, i + 4) if i else -1)
         if n and p - s > len(c.head):
             sacked = self.sacked
             i = 0
@@ -160,14 +155,14 @@ class Board(recovery.Board):
             self.wait = 0
         return n
 
-    def _pass(self, c, ack):
-        """SND.UNA has moved by `ack`."""
+    def _pass(self, c, ack, age):
+        """SND.UNA has moved by `ack`; the timestamp that came back is `age` ms old, -1: none."""
         runs = self.runs
         at = i = n = 0
         while i < self.n:
             end = runs[i]
             if at < ack and not runs[i + 2] & HERE:
-                self._arrived(c, i, end if end < ack else ack)
+                self._arrived(c, i, end if end < ack else ack, age)
             at = end
             if end > ack:
                 runs[n] = end - ack
@@ -176,6 +171,8 @@ class Board(recovery.Board):
                 n += 3
             i += 3
         self.n = n
+        if not n:
+            self.xmit = None    # it would be older than the clock can tell one day
         self.end -= ack
         self.fack = max(self.fack - ack, 0)
         self.round = max(self.round - ack, 0)
@@ -197,20 +194,21 @@ class Board(recovery.Board):
         i = at = 0
         while i < self.n and at < end:
             if at >= start and not runs[i + 2] & HERE:
-                self._arrived(c, i, runs[i])
+                # A timestamp says nothing of what is out of order (RFC 7323, 4.3).
+                self._arrived(c, i, runs[i], -1)
                 runs[i + 2] |= HERE
             at = runs[i]
             i += 3
 
-    def _arrived(self, c, i, end):
-        """The run at `i` has arrived, up to `end`."""
+    def _arrived(self, c, i, end, age):
+        """The run at `i` has arrived, up to `end`; `age` as in `_pass`."""
         t = self.runs[i + 1]
         now = c.tcp.timers.now
         rtt = ticks_diff(now, t)
         again = self.runs[i + 2] & AGAIN
         if again:
             # Was it the retransmission that arrived?
-            if self.age > rtt or rtt < self.min_rtt:
+            if age > rtt or rtt < self.min_rtt:
                 return
         elif end < self.fack:
             self.reordered = True
@@ -220,15 +218,25 @@ class Board(recovery.Board):
             self.min_rtt = rtt
             self.min_at = now
         self.rtt = rtt
-        again = ticks_diff(t, self.xmit)
+        again = 1 if self.xmit is None else ticks_diff(t, self.xmit)
         if again > 0 or again == 0 and end > self.end:
             self.xmit = t
             self.end = end
 
     # -- what is lost -------------------------------------------------------
 
-    def begin(self, c):
-        """Recovery begins."""
+    def expired(self, c):
+        """As in `sack.Board`, or what was waited for has not come (RFC 8985, 6.3)."""
+        if not self.wait:
+            sack.Board.expired(self, c)
+            return
+        self.wait = 0
+        if c.dupacks >= 3:
+            self.proportional(c, 0, False)
+        elif not c.recover and self.shows_loss(c):
+            recovery.enter(c, 0, 0)
+        if not self.wait:
+            c.t_rexmt = c.arm(c.rto)
 
     def finish(self):
         """Recovery is over."""
@@ -238,9 +246,9 @@ class Board(recovery.Board):
 
     def forget(self):
         """A timeout: everything may be lost, and is sent again in order."""
-        recovery.Board.forget(self)
+        sack.Board.forget(self)
         self.n = self.wait = self.fack = 0
-        self.end = -1
+        self.xmit = None
 
     def shows_loss(self, c):
         """Whether something is newly known to be lost (step 5)."""
@@ -248,7 +256,7 @@ class Board(recovery.Board):
         more = False
         wait = i = 0
         while i < self.n:
-            if not runs[i + 2] & (LOST | HERE):
+            if not runs[i + 2] & (LOST | HERE) and self.xmit is not None:
                 at = ticks_diff(self.xmit, runs[i + 1])
                 if at > 0 or at == 0 and self.end > runs[i]:
                     at = self._left(c, runs[i + 1])

@@ -1,0 +1,8 @@
+"""What MicroPython's `network` module has for a wired interface.
+
+Where the firmware has no such module, `sys.modules["network"] = spinet.network` gives programs one.
+"""
+# ruff: noqa: F401 - the names are for others to import
+from spinet.lan import (
+    LAN, STAT_CONNECTING, STAT_GOT_IP, STAT_IDLE, STAT_NO_LINK, hostname, ipconfig,
+)
