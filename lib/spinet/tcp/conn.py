@@ -50,7 +50,7 @@ class Conn(Timer):
     fin_at = -1
     snd_shift = rcv_shift = 0   # window scaling (RFC 7323, 2)
     ts_at = 0           # when our timestamp clock was last advanced
-    board = None        # what the peer has selectively acknowledged (sack.Board)
+    board = None        # what the peer has selectively acknowledged (sack.Board), once it matters
     cc_state = None     # what the congestion control keeps of its own
     ecn = None          # explicit congestion notification (ecn.Ecn)
     ooo_last = 0        # where the last out-of-order segment began, from RCV.NXT
@@ -132,9 +132,26 @@ class Conn(Timer):
                     from spinet.tcp.rack import Board
 
                     self.flags |= RACK
-                else:
+                    self.board = Board(len(self.sbuf))
+                elif tcp.spare is None:
                     from spinet.tcp.sack import Board
-                self.board = Board(len(self.sbuf))
+
+                    tcp.spare = Board(len(self.sbuf))
+
+    def scoreboard(self):
+        """Its board, made when something is to be noted there; None without memory for one."""
+        board = self.board
+        if board is None:
+            tcp = self.tcp
+            try:
+                from spinet.tcp.sack import Board
+
+                board = Board(len(self.sbuf))
+            except MemoryError:
+                board = tcp.spare
+                tcp.spare = None
+            self.board = board
+        return board
 
     # -- what the user calls ------------------------------------------------
 

@@ -49,7 +49,9 @@ def take_syn(c, buf, s, p):
     if i and tcp.window_scaling:
         c.flags |= SCALED
         c.snd_shift = min(buf[i + 2], 14)       # RFC 7323, 2.3
-        c.rcv_shift = tcp.rcv_shift(c)
+        i = tcp.rcv_shift(c)
+        if i != c.rcv_shift:
+            c.rcv_shift = i
     c.flags &= ~ECN
     if tcp.ecn:
         from spinet.tcp import ecn

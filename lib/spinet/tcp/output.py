@@ -104,7 +104,7 @@ def _sent(c, end):
             c.rtt_end = end
             c.rtt_t0 = now
         c.snd_max = end
-    if c.t_rexmt is None or c.flags & PERSIST or before <= c.mss < end and c.board:
+    if c.t_rexmt is None or c.flags & PERSIST or before <= c.mss < end and c.flags & SACK:
         c.flags &= ~PERSIST
         rto.start(c)
 
