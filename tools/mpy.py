@@ -143,6 +143,7 @@ def compile_all(to, *options, inline=True):
         if inline and name != NEEDS_EMITTER:
             tree = trees.get(module_name(name))
             if tree is None:
+                target.unlink(missing_ok=True)      # of a run with --lines
                 continue
             source = target.with_suffix(".py")
             source.write_text(ast.unparse(tree))
