@@ -367,19 +367,20 @@ def _data(c, buf, p, end, seq):
         copy(rbuf, i, buf, p, k)
         copy(rbuf, 0, buf, p + k, n - k)
     if seq:
-        if c.flags & SACK:
+        ooo = c.late()
+        if ooo and c.flags & SACK:
             c.ooo_last = seq
-            if ranges.skip(c.ooo, seq) >= seq + n:
+            if ranges.skip(ooo, seq) >= seq + n:
                 c.dsack_at = seq
                 c.dsack = n
-        if not ranges.insert(c.ooo, seq, seq + n):
+        if not (ooo and ranges.insert(ooo, seq, seq + n)):
             c.tcp.count["ooo_full"] += 1
         c.ack_owed = 2
         c.quick = QUICK
         return
     if c.quick:
         # Data is missing, or was until lately.
-        if c.ooo[1]:
+        if c.ooo and c.ooo[1]:
             n = ranges.advance(c.ooo, n)
             c.ooo_last -= n
         else:
