@@ -240,6 +240,8 @@ def probe(c):
         room = 1
     if n > room:
         n = room
+    if n > c.mss:
+        n = c.mss           # what a congestion window of less than a segment has held back
     c.tcp.count["probe"] += 1
     transmit(c, off, n, ACK | PSH)
     if off + n > c.snd_max:
