@@ -1,11 +1,11 @@
 # spinet's front door.  `make` lists what there is; each target makes the environment it needs.
 PYTHON ?= python3
 PY = build/venv/bin/python
-PYTEST = $(PY) -m pytest
+PYTEST = $(PY) -m pytest -n auto --dist loadfile
 
 export RUNTIME TAP PORT CHIP
 
-.PHONY: help run test test-core test-fast sim differential faults chips
+.PHONY: help run test test-core test-fast sim plot goodput differential faults chips
 .PHONY: bench bench-loss size lint clean env
 
 help:
@@ -26,6 +26,12 @@ test-fast: env ## all tests but the slow ones
 
 sim: env ## random networks in virtual time, all invariants checked (SEEDS=n, FIRST=seed)
 	@$(PY) tools/campaign.py --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) $(ARGS)
+
+plot: env ## a picture of a simulated or captured transfer (ARGS="--loss 1 cubic+rack", ARGS=x.pcap)
+	@$(PY) tools/plot.py $(ARGS)
+
+goodput: env ## what of a lossy link TCP fills, in virtual time (ARGS="--kernel", "--fair", "--board")
+	@$(PY) tools/goodput.py $(ARGS)
 
 differential: env ## random conversations with the kernel, both ways (root; ARGS="FIRST LAST")
 	@$(PY) host_tests/kernel/differential.py $(ARGS)

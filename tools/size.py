@@ -53,6 +53,14 @@ stack.add(near, "10.0.0.2/24", "10.0.0.1")
 gc.collect()
 CUT
 since("an interface with address and route")
+import spinet.dhcp
+gc.collect()
+CUT
+since("import spinet.dhcp")
+client = spinet.dhcp.Dhcp(stack.interfaces[1])
+gc.collect()
+CUT
+since("a DHCP client")
 pairs = net.Net(rcvbuf=RING, sndbuf=RING)
 kept = [pairs.pair(99)]
 gc.collect()
@@ -102,13 +110,25 @@ def compile_all(to, *options):
     return sizes
 
 
+# What is loaded only when it is used.
+OPTIONAL = {
+    "dhcp.py": "DHCP client", "dhcpstates.py": "DHCP client", "lease.py": "DHCP client",
+    "dhcpd.py": "DHCP server", "leasefile.py": "DHCP server",
+    "dhcpmsg.py": "DHCP, both", "seconds.py": "DHCP, both",
+    "linklocal.py": "link-local", "background.py": "background", "trace.py": "trace",
+    "network.py": "network",
+}
+
+
 def groups(sizes):
-    """{group: bytes}: the core, TCP, and each port by itself."""
+    """{group: bytes}: the core, TCP, what is optional, and each port by itself."""
     totals = {"core": 0, "tcp": 0}
     for name, size in sizes.items():
         _, _, rest = name.partition("spinet/")
         if rest.startswith("ports/"):
             totals[rest[:-3]] = size
+        elif rest in OPTIONAL:
+            totals[OPTIONAL[rest]] = totals.get(OPTIONAL[rest], 0) + size
         else:
             totals["tcp" if rest.startswith("tcp/") else "core"] += size
     return totals

@@ -21,10 +21,10 @@ sum of numbers and of names given by `let`: `n+10`.
 Segments.  `<` is sent by the peer, `>` is expected of the stack.  Flags are letters of `SFRPUEW`
 and `.` for ACK, `-` for none; a PSH that is not mentioned may be there.  `FIRST:END(LENGTH)` and
 `ack` count from the initial sequence numbers; `win` and `urg` are the fields as they are sent,
-`tos` is the one of IP, and `badsum` spoils the checksum.  In what is expected `*` stands for
-anything and `a..b` for a range, and what is not mentioned is not compared.  Data are made up from
-their place in the stream and compared wherever they come out, at the peer's end and at the
-socket's.
+`tos`, `from` and `to` are those of IP, and `badsum` spoils the checksum.  In what is expected `*`
+stands for anything and `a..b` for a range, and what is not mentioned is not compared.  Data are
+made up from their place in the stream and compared wherever they come out, at the peer's end and
+at the socket's.
 
     < . 1:1001(1000) ack 1 win 1000 <nop,nop,TS val 7 ecr a>
     > . 1:1(0) ack 1001 win 0..4096 <TS val b ecr 7,sack 2001:3001>
@@ -38,13 +38,13 @@ sent, the stack's count from its first; a name there is bound at its first use.
 Every segment has to be expected: the next line that does something fails if there is one too many,
 and so does the end of the script.
 
-Sockets.  `socket NAME`, then `NAME.bind PORT`, `NAME.listen N`, `NAME.accept NEW`, `NAME.connect`,
-`NAME.send N`, `NAME.recv N`, `NAME.peek N`, `NAME.shutdown WR`, `NAME.close`, `NAME.abort`,
-`NAME.linger SECONDS`, `NAME.timeout SECONDS`, `NAME.setsockopt OPTION N`,
-`NAME.getsockopt OPTION`, `NAME.ready`; the NAME `s` can be left out.  `= RESULT` follows: a number,
-`OK`, `EOF`, an errno's name, flags of `ready`; without it all that was asked for.  A call followed
-by `...` blocks: the lines behind it happen while it does, up to a line `returned`, where it must
-have returned; at that line's time, if it has one.
+Sockets.  `socket NAME`, then `NAME.bind PORT`, `NAME.listen N`, `NAME.accept NEW`,
+`NAME.connect [ADDRESS]`, `NAME.send N`, `NAME.recv N`, `NAME.peek N`, `NAME.shutdown WR`,
+`NAME.close`, `NAME.abort`, `NAME.linger SECONDS`, `NAME.timeout SECONDS`,
+`NAME.setsockopt OPTION N`, `NAME.getsockopt OPTION`, `NAME.ready`; the NAME `s` can be left out.
+`= RESULT` follows: a number, `OK`, `EOF`, an errno's name, flags of `ready`; without it all that
+was asked for.  A call followed by `...` blocks: the lines behind it happen while it does, up to a
+line `returned`, where it must have returned; at that line's time, if it has one.
 
 Others:
     run T, skip T       T seconds pass in which nothing is sent; in which anything may be
@@ -65,7 +65,8 @@ from net import End, checksum
 from script_calls import errno_name, perform
 from script_peers import FRAGMENTS
 from script_wire import (
-    FLAGS, UNREACHABLE, Flow, Sent, parse, read_options, read_word, show, signed, stream, word,
+    FLAGS, UNREACHABLE, Flow, Sent, address, parse, read_options, read_word, show, signed, stream,
+    word,
 )
 
 from spinet import Stack
@@ -379,16 +380,17 @@ class Script:
                  + raw + data)
             if flow.lport is None:
                 flow.lport = lport
-            pseudo = b"\x0a\0\0\2\x0a\0\0\1\0\6" + bytes((len(s) >> 8, len(s) & 255))
-            k = checksum(pseudo + s) ^ ("badsum" in fields)
+            ends = address(fields.get("from", "10.0.0.2")) + address(fields.get("to", "10.0.0.1"))
+            k = checksum(ends + bytes((0, 6, len(s) >> 8, len(s) & 255)) + s) ^ (
+                "badsum" in fields)
             tos = self.number(fields.get("tos", "0"))
-            self.datagram(6, s[:16] + bytes((k >> 8, k & 255)) + s[18:], tos)
+            self.datagram(6, s[:16] + bytes((k >> 8, k & 255)) + s[18:], tos, ends)
         self.pass_time(0)
 
-    def datagram(self, proto, body, tos=0):
+    def datagram(self, proto, body, tos=0, ends=b"\x0a\0\0\2\x0a\0\0\1"):
         n = 20 + len(body)
         h = bytes((0x45, tos, n >> 8, n & 255, 0, 0, 0x40, 0, 64, proto, 0, 0))
-        h += b"\x0a\0\0\2\x0a\0\0\1"
+        h += ends
         k = checksum(h)
         self.end.waiting.append(self.end.mac + self.MAC + b"\x08\0" + h[:10]
                                 + bytes((k >> 8, k & 255)) + h[12:] + body)

@@ -18,7 +18,7 @@ def perform(script, name, s, verb, args):
         child.setblocking(False)
         script.sockets[args[0] if args else "s"] = child
     elif verb == "connect":
-        s.connect(("10.0.0.2", script.flow.rport))
+        s.connect((args[0] if args else "10.0.0.2", script.flow.rport))
     elif verb == "send":
         at = offsets.get(name + ">", 0)
         n = s.send(stream(at, script.number(args[0])))

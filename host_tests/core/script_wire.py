@@ -14,6 +14,10 @@ def stream(at, n):
     return (BASE * ((at + n) // 251 + 1))[at:at + n]
 
 
+def address(text):
+    return bytes(int(n) for n in text.split("."))
+
+
 def signed(n):
     n &= 0xFFFFFFFF
     return n - 0x100000000 if n >> 31 else n

@@ -260,6 +260,18 @@ def test_blocking_send_is_woken_by_a_reset():
     """)
 
 
+def test_connect_to_a_group_is_refused():
+    """OPEN to a broadcast or multicast address is an error (RFC 9293, 3.9.2.3, MUST-46)."""
+    play("""
+        socket s
+        connect 224.0.0.1 = ENETUNREACH
+        connect 255.255.255.255 = ENETUNREACH
+        connect 10.0.0.255 = ENETUNREACH
+        connect 240.0.0.1 = ENETUNREACH
+        table 0
+    """)
+
+
 def test_connect_twice():
     """EISCONN once open; EALREADY before."""
     play("""

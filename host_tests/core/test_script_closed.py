@@ -91,6 +91,24 @@ def test_closed_bad_checksum_is_discarded():
     """)
 
 
+def test_group_addresses_get_no_answer():
+    """To or from a broadcast or multicast address: dropped (RFC 9293, 3.9.2.3, MUST-57,
+    MUST-63).
+    """
+    play("""
+        include listen
+        < S 0:0(0) to 10.0.0.255
+        < S 0:0(0) to 255.255.255.255
+        < S 0:0(0) to 224.0.0.1
+        < . 5:5(0) ack 1 to 10.0.0.255
+        < S 0:0(0) from 224.0.0.1
+        < S 0:0(0) from 255.255.255.255
+        < S 0:0(0) from 10.0.0.255
+        halfopen 0
+        count reset_sent 0
+    """)
+
+
 def test_listen_rst_is_ignored():
     """LISTEN, first: a RST is ignored (RFC 9293, 3.10.7.2)."""
     play("""

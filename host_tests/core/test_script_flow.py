@@ -174,6 +174,13 @@ def test_an_older_segment_does_not_set_the_window():
         < . 1:1(0) ack 500 win 7
         info snd_wnd 3000
     """)
+    play("""
+        include established
+        < . 1:101(100) ack 1 win 3000
+        < . 51:151(100) ack 1 win 7
+        > . 1:1(0) ack 151
+        info snd_wnd 3000
+    """)
 
 
 def test_a_window_update_alone_lets_data_go():

@@ -33,6 +33,25 @@ def test_filling_a_part_of_a_gap_is_acknowledged_at_once():
     """)
 
 
+def test_acknowledgements_are_quick_after_a_gap():
+    """The sender is in recovery: sixteen segments are acknowledged at once (RFC 5681, 4.2, MAY)."""
+    play("""
+        include established
+        < . 101:201(100) ack 1
+        > . 1:1(0) ack 1
+        < . 1:101(100) ack 1
+        > . 1:1(0) ack 201
+        let at 201
+        repeat 16
+        < . at:at+100(100) ack 1
+        > . 1:1(0) ack at+100
+        let at at+100
+        end
+        < . at:at+100(100) ack 1
+        +0.04 > . 1:1(0) ack at+100
+    """)
+
+
 def test_overlaps_of_every_kind():
     """Bytes are taken once, wherever segments begin and end (RFC 9293, 3.10.7.4, seventh)."""
     cases("""

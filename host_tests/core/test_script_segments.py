@@ -418,11 +418,12 @@ def test_a_zero_window_does_not_stop_acks_and_resets_from_being_read():
         > P. 1:11(10) ack 1
         < . 1:101(100) ack 1
         +0.04 > . 11:11(0) ack 101 win 0
-        < . 101:101(0) ack 11
-        info unacked 0
-        timer rexmt off
+        < . 101:101(0) ack 6
+        info unacked 5
         < . 101:201(100) ack 11
         > . 11:11(0) ack 101 win 0
+        info unacked 0
+        timer rexmt off
         < R 101:101(0)
         state CLOSED
     """)

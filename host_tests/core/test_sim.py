@@ -10,7 +10,7 @@ from sim.campaign import explain, play
 from sim.check import Broken, Checker, left_behind
 from sim.record import Capture, Digest, Taps, Trace, summary
 from sim.scenario import run
-from sim.users import Conversation, Plan, Server
+from sim.users import Conversation, Plan, Server, Sink, Source
 from sim.wire import Wire
 from spinet.tcp import output
 
@@ -122,8 +122,7 @@ def test_bursts_are_longer_than_chance_would_have_them():
 def test_one_frame_is_picked():
     for which, flags in ((loss.syn, "SYN"), (loss.fin, "FIN"), (loss.data, "data")):
         sim, a, b, there, _ = net()
-        there.loss = loss.Nth((0,), which)
-        there._faulty = True
+        there.lose(loss.Nth((0,), which))
         converse(sim, a, b, 1000)
         assert there.dropped["loss"] == 1, flags
         assert a.stack.tcp.count["retransmit"] >= 1
@@ -226,3 +225,31 @@ def test_a_capture_and_a_trace():
     assert [line for line in lines if "SYN_SENT -> ESTABLISHED" in line]
     assert [line for line in lines if "PA  1:11(10) ack 1" in line], lines
     assert summary(b"\xff" * 12 + b"\x08\x06" + bytes(7) + b"\1" + bytes(40)) == "ARP who has"
+
+
+def test_a_board_makes_use_of_its_window():
+    # Two full segments and a short one fit: Nagle's algorithm must not hold that back.
+    sim, a, b, _, _ = net(rate=10000000, delay_us=10000)
+    sink = Sink(b, 80)
+    Source(a, "10.0.0.2", 80)
+    a.poll()
+    sim.run(2100)
+    # A window in the time until the acknowledgement of its first segment.
+    assert sink.got > 2000000 // 21300 * 4096 * 85 // 100, sink.got
+
+
+def test_only_what_was_lost_is_sent_again():
+    # In slow start, with a queue that grows: the round-trip time of each segment is a new record.
+    for congestion in ("reno", "cubic"):
+        for rack in (False, True):
+            sim, a, b, there, _ = net(rcvbuf=131072, sndbuf=131072, rate=10000000, delay_us=10000)
+            a.stack.tcp.congestion = congestion
+            a.stack.tcp.rack = rack
+            there.lose(loss.Nth((60, 61, 62), loss.data))
+            sink = Sink(b, 80)
+            Source(a, "10.0.0.2", 80)
+            a.poll()
+            sim.run(400)
+            count = a.stack.tcp.count
+            assert count["retransmit"] == 3 and count["timeout"] == 0, (congestion, rack, count)
+            assert sink.got > 200000, sink.got

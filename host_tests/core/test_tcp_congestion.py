@@ -7,7 +7,7 @@ from test_tcp_options import MSS, blocks, sacking, stamp, established
 
 from spinet.socket import IPPROTO_TCP, TCP_CONGESTION
 from spinet.tcp import cubic, none, reno
-from spinet.tcp.recovery import Board
+from spinet.tcp.sack import Board
 
 
 def filled(n=60000, mss=1000, **more):
@@ -272,6 +272,20 @@ def test_the_rate_is_reduced_in_proportion():
     assert c.recover == 0 and c.cwnd == 7300
 
 
+def test_with_little_in_flight_it_grows_while_no_more_loss_is_seen():
+    p, s = sacking(sndbuf=60000)
+    s.send(b"p" * 60000)
+    p.take()
+    for k in (1, 2, 3):
+        p.take()
+        p.send("A", 1, 1, options=blocks(p, 8761, 8761 + 1460 * k))
+    # Six are lost, three in flight, and five may be.
+    assert [x.seq for x in p.take()] == [1] and s.conn.board.more
+    p.send("A", 1, 1461, options=blocks(p, 8761, 13141))
+    assert [x.seq for x in p.take()] == [1461, 2921], "SafeACK: one more than has arrived"
+    assert not s.conn.board.more
+
+
 def test_loss_seen_by_an_acknowledgement_that_moves_begins_recovery():
     p, s = sacking(sndbuf=60000)
     s.send(b"m" * 14600)
@@ -311,3 +325,20 @@ def test_no_heap_in_steady_state_and_recovery_under_each_control():
             for k in range(1, 5)])
         assert sent >= 1 and s.conn.recover
         locked(p, lambda: p.send("A", 1, 1 + s.conn.recover + first - 1449, options=stamp(5)))
+
+
+def test_acknowledgements_are_quick_after_a_gap():
+    p = Peer()
+    s = p.accept()
+    p.send("A", 1, 1, b"1" * 10)
+    p.none()
+    p.send("A", 21, 1, b"3" * 10)
+    p.one("A", 1, 11)
+    p.send("A", 11, 1, b"2" * 10)
+    p.one("A", 1, 31)
+    for i in range(16):
+        p.send("A", 31 + 10 * i, 1, b"4" * 10)
+        p.one("A", 1, 41 + 10 * i)
+    p.send("A", 191, 1, b"5" * 10)
+    p.none()
+    assert len(s.recv(1000)) == 200

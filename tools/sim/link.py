@@ -104,6 +104,11 @@ class Pipe:
         self.frames = self.bytes = 0
         self.dropped = {"queue": 0, "loss": 0, "down": 0}
 
+    def lose(self, loss):
+        """From now on what `loss` says is lost."""
+        self.loss = loss
+        self._faulty = True
+
     def full(self):
         """Whether another frame would find no place in the queue."""
         return self._queue and self.free - self.sim.now > self._queue

@@ -110,7 +110,7 @@ def summary(frame, h=14, isn=None):
         return "protocol %d, %d bytes" % (frame[h + 9], len(frame) - h)
     key = bytes(frame[h + 12:h + 24])
     s = h + 20
-    p = s + (frame[s + 12] >> 4 << 2)
+    p = min(s + (frame[s + 12] >> 4 << 2), len(frame))
     n = h + (frame[h + 2] << 8 | frame[h + 3]) - p
     flags = "".join([FLAGS[i] for i in range(6) if frame[s + 13] >> i & 1])
     isn = isn or {}
@@ -129,20 +129,22 @@ def summary(frame, h=14, isn=None):
             i += 1
             continue
         kind, size = frame[i], frame[i + 1]
+        if size < 2 or i + size > p:
+            return text + " ..."    # damaged
         if kind == 5 and back:
             base = isn.get(back, 0)
             for k in range(i + 2, i + size - 7, 8):
                 text += " sack %d-%d" % (_u32(frame, k) - base & 0xFFFFFFFF,
                                          _u32(frame, k + 4) - base & 0xFFFFFFFF)
-        elif kind == 8:
+        elif kind == 8 and size == 10:
             text += " ts %d/%d" % (_u32(frame, i + 2) & 0xFFFFFF, _u32(frame, i + 6) & 0xFFFFFF)
-        elif kind == 2:
+        elif kind == 2 and size == 4:
             text += " mss %d" % (frame[i + 2] << 8 | frame[i + 3])
-        elif kind == 3:
+        elif kind == 3 and size == 3:
             text += " wscale %d" % frame[i + 2]
         elif kind == 4:
             text += " sackOK"
-        i += size or 1
+        i += size
     return text
 
 

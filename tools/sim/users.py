@@ -381,3 +381,49 @@ class Series:
         self.current = self.waiting.pop(0)
         sim.after(0 if orderly else self.life_us, self.current.begin, None)
         return False
+
+
+class Source:
+    """A user who has always more to send."""
+
+    data = bytes(16384)
+
+    def __init__(self, host, address, port):
+        self.host = host
+        self.sock = host.stack.socket()
+        self.sock.setblocking(False)
+        self.sock.connect_ex((address, port))
+        host.users.append(self)
+
+    def turn(self):
+        acted = False
+        while self.sock.conn.writable() > 0:
+            self.sock.send(self.data)
+            acted = True
+        return acted
+
+
+class Sink:
+    """A listener that reads all that comes to `port`; `got` bytes so far."""
+
+    def __init__(self, host, port):
+        self.listener = host.stack.socket()
+        self.listener.bind(("", port))
+        self.listener.listen()
+        self.listener.setblocking(False)
+        self.sock = None
+        self.got = 0
+        self.buf = bytearray(65536)
+        host.users.append(self)
+
+    def turn(self):
+        if self.sock is None:
+            if not self.listener.listener.queue:
+                return False
+            self.sock = self.listener.accept()[0]
+            self.sock.setblocking(False)
+        acted = False
+        while self.sock.conn.readable() > 0:
+            self.got += self.sock.recv_into(self.buf)
+            acted = True
+        return acted

@@ -14,6 +14,10 @@
 
 and, imported when they are first needed or wanted:
 
+    sack.py     what is done about loss with a peer that reports what it has
+    rack.py     the same by time
+    cubic.py, none.py   other congestion controls, congestion.py finds them
+    ecn.py      explicit congestion notification
     listen.py   half-open connections and the accept queue
     cookies.py  SYN cookies
     pressure.py who has to go when there is no room for another connection

@@ -50,7 +50,7 @@ class Conn(Timer):
     fin_at = -1
     snd_shift = rcv_shift = 0   # window scaling (RFC 7323, 2)
     ts_at = 0           # when our timestamp clock was last advanced
-    board = None        # what the peer has selectively acknowledged (recovery.Board)
+    board = None        # what the peer has selectively acknowledged (sack.Board)
     cc_state = None     # what the congestion control keeps of its own
     ecn = None          # explicit congestion notification (ecn.Ecn)
     ooo_last = 0        # where the last out-of-order segment began, from RCV.NXT
@@ -128,12 +128,12 @@ class Conn(Timer):
 
                 self.tuner = Tuner(tcp.timers.now)
             if self.flags & SACK:
-                if self.tcp.rack:
+                if tcp.rack:
                     from spinet.tcp.rack import Board
 
                     self.flags |= RACK
                 else:
-                    Board = recovery.Board
+                    from spinet.tcp.sack import Board
                 self.board = Board(len(self.sbuf))
 
     # -- what the user calls ------------------------------------------------

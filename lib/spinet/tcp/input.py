@@ -279,7 +279,7 @@ def _measure(c, buf, ts):
     if 0 <= rtt < 120000:
         rto.sample(c, rtt)
         if c.recover and c.board:
-            recovery.echoed(c, rtt)
+            c.board.echoed(c, rtt)
 
 
 def _advance(c, ack, buf, s, p):

@@ -48,7 +48,9 @@ def push(c):
             flags |= PSH | fin
         if n <= room or not n:
             # Nagle holds the last, short segment while anything is unacknowledged.
-            if n < mss and off and off >= c.snd_max and not fin and not c.flags & NODELAY:
+            # Unless the ring is full: nothing could be added to it.
+            if (n < mss and off and off >= c.snd_max and not fin and not c.flags & NODELAY
+                    and (n << 1 < mss or s_len < len(c.sbuf))):
                 return
         elif room > 0 and room << 1 >= c.max_wnd:
             n = room
@@ -241,7 +243,7 @@ def probe(c):
     if n > room:
         n = room
     if n > c.mss:
-        n = c.mss           # what a congestion window of less than a segment has held back
+        n = c.mss
     c.tcp.count["probe"] += 1
     transmit(c, off, n, ACK | PSH)
     if off + n > c.snd_max:

@@ -10,10 +10,10 @@ SND.UNA on:
 
 Where there would be more, the two neighbours that differ least become one, of
 the later time: that may find a loss later, never one that is none.  The tail
-loss probes of RFC 8985, 7 are in `recovery.py`.
+loss probes of RFC 8985, 7 are in `sack.py`.
 """
 from spinet.prim import diff32, ticks_diff
-from spinet.tcp import options, output, ranges, recovery
+from spinet.tcp import options, output, ranges, recovery, sack
 from spinet.tcp.states import PROBE
 
 RUNS = 32
@@ -27,11 +27,11 @@ _PERSIST = 16           # recoveries for which a wider window is kept
 _MIN_RTT_MS = 300000    # how long a smallest round-trip time counts
 
 
-class Board(recovery.Board):
+class Board(sack.Board):
     """The scoreboard, with the times; names as in RFC 8985, 5.2."""
 
     def __init__(self, size):
-        recovery.Board.__init__(self, size)
+        sack.Board.__init__(self, size)
         self.runs = [0] * (3 * RUNS)
         self.n = 0              # used of `runs`
         self.xmit = None        # RACK.xmit_ts, when the last sent of what has arrived was sent
@@ -135,9 +135,9 @@ class Board(recovery.Board):
     # -- what has arrived ---------------------------------------------------
 
     def report(self, c, ack, buf, s, p):
-        """As in `recovery.Board`; step 1 to 3 of RFC 8985, 6.2."""
+        """As in `sack.Board`; step 1 to 3 of RFC 8985, 6.2."""
         recover = c.recover
-        n = recovery.Board.report(self, c, ack, buf, s, p)
+        n = sack.Board.report(self, c, ack, buf, s, p)
         if ack:
             i = recover and len(c.head) > 20 and options.stamps(buf, s, p)
             self._pass(c, ack, diff32(c.head, 24, buf, i + 4) if i else -1)
@@ -225,8 +225,18 @@ class Board(recovery.Board):
 
     # -- what is lost -------------------------------------------------------
 
-    def begin(self, c):
-        """Recovery begins."""
+    def expired(self, c):
+        """As in `sack.Board`, or what was waited for has not come (RFC 8985, 6.3)."""
+        if not self.wait:
+            sack.Board.expired(self, c)
+            return
+        self.wait = 0
+        if c.dupacks >= 3:
+            self.proportional(c, 0, False)
+        elif not c.recover and self.shows_loss(c):
+            recovery.enter(c, 0, 0)
+        if not self.wait:
+            c.t_rexmt = c.arm(c.rto)
 
     def finish(self):
         """Recovery is over."""
@@ -236,7 +246,7 @@ class Board(recovery.Board):
 
     def forget(self):
         """A timeout: everything may be lost, and is sent again in order."""
-        recovery.Board.forget(self)
+        sack.Board.forget(self)
         self.n = self.wait = self.fack = 0
         self.xmit = None
 
