@@ -272,6 +272,20 @@ def test_the_rate_is_reduced_in_proportion():
     assert c.recover == 0 and c.cwnd == 7300
 
 
+def test_with_little_in_flight_it_grows_while_no_more_loss_is_seen():
+    p, s = sacking(sndbuf=60000)
+    s.send(b"p" * 60000)
+    p.take()
+    for k in (1, 2, 3):
+        p.take()
+        p.send("A", 1, 1, options=blocks(p, 8761, 8761 + 1460 * k))
+    # Six are lost, three in flight, and five may be.
+    assert [x.seq for x in p.take()] == [1] and s.conn.board.more
+    p.send("A", 1, 1461, options=blocks(p, 8761, 13141))
+    assert [x.seq for x in p.take()] == [1461, 2921], "SafeACK: one more than has arrived"
+    assert not s.conn.board.more
+
+
 def test_loss_seen_by_an_acknowledgement_that_moves_begins_recovery():
     p, s = sacking(sndbuf=60000)
     s.send(b"m" * 14600)
