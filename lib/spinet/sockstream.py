@@ -34,7 +34,7 @@ class StreamSocket(Socket):
         self._begin()
         if self.conn is not None or self.listener is not None:
             raise os_error(EINVAL)
-        addr, port = resolve(address)
+        addr, port = resolve(address, self)
         if addr == ANY:
             addr = None
         else:
@@ -86,7 +86,7 @@ class StreamSocket(Socket):
         if conn is not None:
             error = conn.connect_error()
             raise os_error(EALREADY if error == EINPROGRESS else error or EISCONN)
-        addr, port = resolve(address)
+        addr, port = resolve(address, self)
         if addr == ANY:
             addr = b"\x7f\0\0\1"
         self.conn = conn = self.stack.tcp.connect(

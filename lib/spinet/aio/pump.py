@@ -65,7 +65,24 @@ class Pump:
         """The 4 bytes of the address of `host`, a name or an address in text."""
         if host == "localhost":
             return b"\x7f\0\0\1"
-        return self.address(host)
+        try:
+            return parse(host)
+        except ValueError:
+            pass
+        from spinet.dns import resolver
+
+        names = resolver(self.stack)
+        try:
+            found = names.listed(host)
+            if found is None:
+                lookup = names.start(host)
+                while not lookup.done:
+                    self.soon()
+                    await asyncio.sleep(0.005)
+                found = lookup.result()
+        except OSError:
+            raise socket.gaierror(socket.EAI_NONAME, "%r has no address" % host)
+        return parse(found[0])
 
     def now(self):
         """Tell the stack what time it is, before something is asked of it out of turn."""
