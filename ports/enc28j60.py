@@ -301,16 +301,13 @@ class ENC28J60(Sender):
         if linked != self._linked:
             self.count["link_up" if linked else "link_down"] += 1
             self._linked = linked == 1
-            if not linked:
-                self._heard = -1        # silence is explained
-        # Without link it is not asked: a reset by command costs the link, but is a step of it.
-        step = self._too_quiet(now) if linked else 0
-        if step == 1 or (step > 2 and self.count["tx"] == self._told):
+        # Any reset costs the link: only if something was sent that nobody answered.  What `_set_up`
+        # alone can cure is not deafness, and the pin is the surest.
+        step = self._too_quiet(now)
+        if step == 1 or (step and self.count["tx"] == self._told):
             self._resync()
-        elif step == 2:
-            self._set_up()
         elif step:
-            self._begin_reset(now, step == 4)
+            self._begin_reset(now, step > 2)
             return
         if not self._trouble:
             self._strikes = 0

@@ -10,7 +10,7 @@ upset is set up again without anything above noticing more than lost frames.
 No call waits for the chip longer than a few register polls, allocates per frame, or raises.
 `count` says what happened; `docs/w5500.md` says what each counter means.
 """
-from spinet.ports.spichip import UP, SpiPort
+from spinet.ports.spichip import SpiPort
 from spinet.prim import copy, ticks_add, ticks_diff, ticks_ms
 
 _TEND_MS = 500          # link poll and register check
@@ -309,6 +309,7 @@ class W5500(SpiPort):
             # Before looking, not after: a frame that comes in between sets it again.
             self._write(_CLEAR_RECV)
         if self._command and not self._accepted():
+            self._edge = True       # not looked yet
             return 0
         n = self._size()
         if n:
@@ -410,16 +411,7 @@ class W5500(SpiPort):
             self._late_at = ticks_add(now, _STUCK_MS)
             self.count["tx_late"] += 1
         elif ticks_diff(now, self._late_at) >= 0:
-            self._late = False
-            self._check(now)            # a lost link explains it
-            if self._state == UP and self._linked and self._sending:
-                self._read_socket()
-                regs = self._socket_regs
-                if regs[0x22] == regs[0x24] and regs[0x23] == regs[0x25]:
-                    self.count["sendok_lost"] += 1
-                    self._sending = False
-                else:
-                    self._repair("tx_stuck")
+            self._check(now)            # a lost link explains it; what it does not is repaired
         return False
 
     # --- twice a second ---
@@ -460,6 +452,19 @@ class W5500(SpiPort):
             if linked and self._sending and not regs[2] & 0x18:
                 self._reopen()
             self._linked = linked
+        if self._sending and self._linked and not regs[2] & 0x18:
+            if not self._late:
+                self._late = True
+                self._late_at = ticks_add(now, _STUCK_MS)
+                self.count["tx_late"] += 1
+            elif ticks_diff(now, self._late_at) < 0:
+                pass
+            elif regs[0x22] == regs[0x24] and regs[0x23] == regs[0x25]:
+                self.count["sendok_lost"] += 1
+                self._sending = self._late = False
+            else:
+                self._repair("tx_stuck")
+                return
         step = self._too_quiet(now)
         if step == 2:
             if not self._set_up():

@@ -2,7 +2,7 @@
 from kit import raises
 from net import Peer
 
-from spinet.errors import ECONNREFUSED, ENETUNREACH
+from spinet.errors import ECONNREFUSED, EHOSTUNREACH, ENETUNREACH
 from spinet.tcp.states import NAMES
 
 
@@ -75,3 +75,16 @@ def test_fragmentation_needed_lowers_the_segment_size_and_sends_again():
     assert [len(x.data) for x in p.take()][:2] == [536, 536]
     icmp(p, 3, 4, 1, 20)
     assert s.conn.mss == 536, "nonsense is not believed"
+
+
+def test_source_quench_is_ignored_and_other_errors_are_soft():
+    p = Peer()
+    s = p.accept()
+    s.send(b"data")
+    p.take()
+    icmp(p, 4, 0, 1)
+    assert s.conn.soft_error == 0
+    p.none()
+    icmp(p, 11, 0, 1)
+    assert s.conn.soft_error == s.conn.info()["soft_error"] == EHOSTUNREACH
+    assert NAMES[s.conn.state] == "ESTABLISHED"

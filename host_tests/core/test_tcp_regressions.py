@@ -3,11 +3,13 @@
 `docs/rfc-tcp.md` lists the whole of it, and which test has what.
 """
 from kit import raises
-from net import Net, Peer
+from net import Net, Peer, checksum
 from test_tcp_options import established as with_options, stamp
 
 from spinet import Stack
-from spinet.errors import EADDRINUSE, ECONNABORTED, ECONNREFUSED, ECONNRESET, EINVAL, ETIMEDOUT
+from spinet.errors import (
+    EADDRINUSE, ECONNABORTED, ECONNREFUSED, ECONNRESET, EINVAL, ENETUNREACH, ETIMEDOUT,
+)
 from spinet.socket import IPPROTO_TCP, TCP_NODELAY
 from spinet.tcp import states
 
@@ -317,11 +319,27 @@ def test_many_connections_one_after_another_cost_no_more_than_one():
         assert len(host.timers.heap) < 24, len(host.timers.heap)
 
 
+def test_a_syn_to_everybody_is_ignored():
+    p = Peer()
+    listening(p.stack)
+    s = b"\x15\xb3\0\x50\0\0\0\1\0\0\0\0\x50\2\xff\xff\0\0\0\0"
+    for dst in (b"\x0a\0\0\xff", b"\xff\xff\xff\xff"):
+        k = checksum(b"\x0a\0\0\2" + dst + b"\0\6\0\x14" + s)
+        h = b"\x45\0\0\x28\0\0\x40\0\x40\6\0\0\x0a\0\0\2" + dst
+        i = checksum(h)
+        p.end.waiting.append(b"\xff\xff\xff\xff\xff\xff" + p.MAC + b"\x08\0" + h[:10]
+                             + bytes((i >> 8, i & 255)) + h[12:] + s[:16]
+                             + bytes((k >> 8, k & 255)) + s[18:])
+        p.run(0)
+    p.none()
+    assert p.stack.tcp.count["group"] == 2 and not p.stack.tcp.table
+
+
 def test_many_peers_are_not_one_peer():
     net = Net()
     s = net.a.socket()
     for group in ("255.255.255.255", "10.0.0.255", "224.0.0.1"):
-        raises(OSError, s.connect, (group, 80))
+        assert raises(OSError, s.connect, (group, 80)).errno == ENETUNREACH
         assert s.conn is None
     assert not net.a.tcp.table
     assert raises(OSError, s.accept).errno == EINVAL

@@ -5,9 +5,9 @@ from test_tcp_alloc import Slots
 
 from spinet.errors import EAGAIN, EBADF, EINVAL, ENOPROTOOPT, ETIMEDOUT
 from spinet.socket import (
-    IPPROTO_IP, IPPROTO_TCP, IP_TTL, SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_RCVBUF, SO_SNDBUF,
-    SOL_SOCKET, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY,
-    TCP_QUICKACK, TCP_USER_TIMEOUT,
+    IPPROTO_IP, IPPROTO_TCP, IP_TOS, IP_TTL, SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_RCVBUF,
+    SO_SNDBUF, SOL_SOCKET, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG,
+    TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT,
 )
 from spinet.tcp.states import NAMES
 
@@ -280,6 +280,23 @@ def test_maxseg_of_a_listener_and_of_an_open_connection():
     assert [len(x.data) for x in p.take()] == [500, 500]
     s.setsockopt(IPPROTO_TCP, TCP_MAXSEG, 1400)
     assert s.getsockopt(IPPROTO_TCP, TCP_MAXSEG) == 500, "no more than was agreed"
+
+
+def test_ttl_and_tos_may_change_at_any_time_and_concern_nobody_else():
+    p = Peer()
+    one = p.accept()
+    p.rport = 5556
+    two = p.accept()
+    frames = []
+    p.end.send_to = frames.append
+    for ttl, tos in ((64, 0), (9, 0xB8), (255, 0)):
+        one.setsockopt(IPPROTO_IP, IP_TTL, ttl)
+        one.setsockopt(IPPROTO_IP, IP_TOS, tos)
+        one.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        one.send(b"x")
+        assert (frames[-1][22], frames[-1][15]) == (ttl, tos)
+    two.send(b"y")
+    assert (frames[-1][22], frames[-1][15]) == (64, 0)
 
 
 # -- rings ------------------------------------------------------------------

@@ -294,6 +294,25 @@ def conflict_is_declined(tmp_path, need, runtime):
         raw.close()
 
 
+def pings_and_renewals_while_it_computes(tmp_path, need, runtime):
+    need("dhcpd", "ping")
+    with Net(tmp_path, "srv", "board") as net:
+        net.address("srv", "10.66.0.1/24")
+        server = isc(net, "srv", "10.66.0.50", "10.66.0.60", (3, 6, 9))
+        board = Talker(net["board"], runtime, "client", "board", "desk-11")
+        address = board.wait(r"address (10\.66\.0\.5\d)")[1]
+        board.wait("state bound")
+        board.say("compute")
+        board.wait("computing")
+        before = server.log().count("DHCPACK on %s" % address)
+        net["srv"].run("ping", "-c", "40", "-i", "0.2", "-W", "2", address)
+        # The lease is for nine seconds.
+        assert server.log().count("DHCPACK on %s" % address) >= before + 2, server.log()
+        assert not select.select([board.process.stdout], [], [], 0)[0], "it computes on"
+        board.wait("computed")
+        assert "address 0.0.0.0" not in board.lines
+
+
 # What dhclient and udhcpc call, with $reason or $1, to configure the interface.
 SCRIPT = """#!/bin/sh
 case "$reason$1" in
@@ -364,6 +383,7 @@ SCENARIOS = {
         isc_renewals_then_rebinding_to_dnsmasq_then_nak,
     "pool_exhausted_link_local_then_a_lease": pool_exhausted_link_local_then_a_lease,
     "conflict_is_declined": conflict_is_declined,
+    "pings_and_renewals_while_it_computes": pings_and_renewals_while_it_computes,
     "our_server_and_dhclient": lambda *args: our_server_and_real_clients(*args, "dhclient"),
     "our_server_and_udhcpc": lambda *args: our_server_and_real_clients(*args, "udhcpc"),
     "our_server_and_dhcpcd": lambda *args: our_server_and_real_clients(*args, "dhcpcd"),

@@ -89,6 +89,9 @@ class _Off:
 
     def __init__(self, port):
         self.mtu = port.mtu
+        self.close = port.close
+        if hasattr(port, "multicast"):
+            self.multicast = port.multicast     # a filter is kept for later
 
     def recv(self, buf):
         return 0
@@ -397,7 +400,6 @@ class LAN:
         dhcp = self.dhcp
         if dhcp is None:
             return
-        self.stack.timers.now = self.stack.clock()
         dhcp.stop()
         # The release may have to wait for the server's MAC address: a second at most.
         for _ in range(1000):

@@ -203,7 +203,8 @@ class Slave(Writes):
             st, nd = self.pair(r.ETXST), self.pair(r.ETXND)
             if at <= nd and last >= st:
                 self.violate("tx-busy", "WBM into the frame that is being sent")            # (25)
-        if self.rxen() and at <= self.pair(r.ERXND) and last >= self.pair(r.ERXST):
+        st = self.pair(r.ERXST)
+        if self.rxen() and (at <= self.pair(r.ERXND) and last >= st or last >= 8192 + st):
             self.violate("write-fifo", "WBM into the receive FIFO")                         # (37)
         ram = self.ram
         if not self.regs[ECON2] & _AUTOINC:

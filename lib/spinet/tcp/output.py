@@ -242,6 +242,8 @@ def probe(c):
         room = 1
     if n > room:
         n = room
+    if n > c.mss:
+        n = c.mss
     c.tcp.count["probe"] += 1
     transmit(c, off, n, ACK | PSH)
     if off + n > c.snd_max:
