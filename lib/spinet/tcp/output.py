@@ -99,7 +99,7 @@ def _sent(c, end):
     if end > before:
         if not c.rtt_end:
             now = c.tcp.timers.now
-            if not before and ticks_diff(now, c.rtt_t0) > c.rto:
+            if not before and not 0 <= ticks_diff(now, c.rtt_t0) <= c.rto:
                 c.cc.idle(c)
             c.rtt_end = end
             c.rtt_t0 = now
