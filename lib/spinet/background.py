@@ -22,6 +22,7 @@ from spinet.sockbase import Socket
 from spinet.sockdgram import DatagramSocket
 from spinet.sockstream import StreamSocket
 from spinet.stack import Stack
+from spinet.timers import Timers
 from spinet.udp import UdpEndpoint
 
 PERIOD_MS = 10          # between looks for frames without an interrupt pin, as by default
@@ -61,6 +62,8 @@ class Background:
         if not _running:
             guard(Socket, StreamSocket, DatagramSocket, UdpEndpoint, RawEndpoint)
             guard(Stack, names=STACK)
+            # Whoever arms a timer from the program (dns.py, mdns.py ...) is inside for that long.
+            guard(Timers, names=("arm", "cancel", "remove"))
             from spinet.lan import LAN
 
             guard(LAN, wrapper=_any)

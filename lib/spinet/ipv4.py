@@ -204,6 +204,13 @@ class IPv4:
                 return True
         return False
 
+    def has_group(self, buf, i=0):
+        """Whether the address at `buf[i]` is a group that this interface is in."""
+        for group in self.groups:
+            if eq4(buf, i, group, 0):
+                return True
+        return False
+
     def on_link(self, buf, i):
         """Whether the address at `buf[i]` is in a network that the interface is in."""
         route = self.routes.lookup(bytes(buf[i:i + 4]))
@@ -294,11 +301,8 @@ class IPv4:
                 return True
         if buf[i] >= 224:
             self.rx_group = True
-            if eq4(buf, i, ALL, 0):
+            if eq4(buf, i, ALL, 0) or self.has_group(buf, i):
                 return True
-            for group in self.groups:
-                if eq4(buf, i, group, 0):
-                    return True
         else:
             for known in self.addresses:
                 if eq4(buf, i, known.broadcast, 0):
