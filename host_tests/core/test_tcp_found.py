@@ -3,10 +3,11 @@ from kit import raises
 from net import Net, Peer
 from test_tcp_cookies import full
 from test_tcp_options import sacking
+from test_tcp_pmtu import sending
 
 from spinet.prim import diff32
 from spinet.tcp import output
-from spinet.tcp.states import PERSIST
+from spinet.tcp.states import PERSIST, PROBE
 
 
 def test_a_syn_ack_that_crosses_ours_opens_the_connection():
@@ -165,3 +166,14 @@ def test_a_probe_is_no_longer_than_a_segment():
     s.conn.snd_nxt = 0
     output.probe(s.conn)
     assert [len(sent.data) for sent in p.take()] == [500]
+
+
+def test_larger_segments_are_not_tried_before_smaller_ones_had_an_answer():
+    # With a timeout beyond the half minute after which a guess is looked at again.
+    p, s = sending()
+    s.conn.rto = 3000
+    s.conn.t_rexmt = s.conn.arm(3000)
+    s.conn.flags &= ~PROBE
+    p.run(100000)
+    sizes = [len(x.data) for x in p.take()]
+    assert sizes[-1] == 512 and sizes == sorted(sizes, reverse=True), sizes
