@@ -80,6 +80,10 @@ class Net:
 
     def close(self):
         for host in self.hosts.values():
+            # dhcpcd leaves processes behind.
+            for pid in netns.run("ip", "netns", "pids", host.name).split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
             host.close()
         self.bridge.close()
 
