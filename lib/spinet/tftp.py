@@ -50,6 +50,7 @@ class Transfer(Timer):
         self.block = 512        # unless the server agrees to another
         self.number = 0         # of the last block, modulo 2**16
         self._asked = block
+        self._last = False      # the last block has come, or gone
         self._tries = 0
         self._ear = ear = _Ear(self)
         ear.bind(None, 0)
@@ -148,7 +149,6 @@ class Get(Transfer):
 
     def __init__(self, stack, server, name, file, block=BLOCK):
         Transfer.__init__(self, stack, server, name, file, RRQ, 0, block)
-        self._last = False
 
     def agreed(self):
         """The options are settled: acknowledge them, as block 0."""
@@ -196,7 +196,6 @@ class Put(Transfer):
 
     def __init__(self, stack, server, name, file, size=0, block=BLOCK):
         Transfer.__init__(self, stack, server, name, file, WRQ, size, block)
-        self._last = False
 
     def agreed(self):
         """The options are settled: send the first block."""
