@@ -6,7 +6,6 @@ from net import Net
 from spinet import dns, dnsmsg, socket
 from spinet.dnsmsg import A, CNAME, NS, OPT, PTR, SOA, SRV, TXT, Writer, encode
 
-SLOW = ("test_fuzz",)
 SERVER = b"\x0a\0\0\2"
 OTHER = b"\x0a\0\0\3"
 
