@@ -32,7 +32,9 @@ class Transfer(Timer):
     """
 
     def __init__(self, stack, server, name, file, request, size, block=BLOCK):
-        words = name, "octet", "blksize", str(block), "tsize", str(size), "timeout", "1"
+        words = [name, "octet", "blksize", str(block), "timeout", "1"]
+        if size >= 0:
+            words += "tsize", str(size)
         head = bytes((0, request))
         for word in words:
             head += word.encode() + b"\0"
@@ -194,7 +196,7 @@ class Get(Transfer):
 class Put(Transfer):
     """Writes `name` with what `file.readinto(buf)` gives; `size` bytes, if that is known."""
 
-    def __init__(self, stack, server, name, file, size=0, block=BLOCK):
+    def __init__(self, stack, server, name, file, size=-1, block=BLOCK):
         Transfer.__init__(self, stack, server, name, file, WRQ, size, block)
 
     def agreed(self):
@@ -287,7 +289,7 @@ def get(stack, host, name, file=None, block=BLOCK):
 def put(stack, host, name, data, block=BLOCK):
     """Wait until the file `name` is written with `data`, bytes or an open file; how many."""
     file = data if hasattr(data, "readinto") else _Bytes(data)
-    size = 0 if file is data else len(data)
+    size = -1 if file is data else len(data)
     transfer = Put(stack, _address(stack, host), name, file, size, block)
     _wait(transfer)
     return transfer.count
