@@ -124,6 +124,8 @@ def kernel(job):
         assert ready.wait(10)
         listener = right.listen(80)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        # A buffer of so many bytes would hold more: the kernel reckons with its overhead.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)
         sender = left.socket()
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, window)
         sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, control.encode())

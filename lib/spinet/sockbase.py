@@ -1,7 +1,7 @@
 """What all sockets have in common: constants, addresses, waiting, being a stream."""
 from spinet.addr import parse
 from spinet.errors import EAGAIN, EAI_NONAME, EBADF, ETIMEDOUT, os_error
-from spinet.prim import IOBase, ticks_diff
+from spinet.prim import IOBase, makefile, ticks_diff
 
 AF_INET = 2
 SOCK_STREAM = 1
@@ -95,6 +95,8 @@ class Socket(IOBase):
 
     family = AF_INET
     timeout_ms = -1     # -1: wait for ever
+    files = 0           # files that were made of it and are open: `close` waits for the last
+    close_later = False
 
     def __init__(self, stack):
         self.stack = stack
@@ -191,6 +193,17 @@ class Socket(IOBase):
             if e.errno == EAGAIN:
                 return None
             raise
+
+    def close(self):
+        """Done with the socket; where files of it are open, once the last of them is closed."""
+        if self.files:
+            self.close_later = True
+        elif self.stack is not None:
+            self.really_close()
+
+    def makefile(self, *args, **kwargs):
+        """A file of the socket: on MicroPython itself, which is a stream; see CPython's."""
+        return makefile(self, *args, **kwargs)
 
     def detach(self):
         """Close without a descriptor to give back: -1."""

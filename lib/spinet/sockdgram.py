@@ -124,11 +124,10 @@ class DatagramSocket(Socket):
                     raise
             self._pump(began)
 
-    def close(self):
-        """Done with the socket."""
-        if self.stack is not None:
-            self.stack = None
-            self.endpoint.close()
+    def really_close(self):
+        """Take no datagram any more."""
+        self.stack = None
+        self.endpoint.close()
 
     def getsockname(self):
         """The local `(host, port)`."""
@@ -205,10 +204,6 @@ class DatagramSocket(Socket):
     def accept(self):
         """A datagram socket accepts no connections."""
         raise os_error(EOPNOTSUPP)
-
-    def makefile(self, *args, **kwargs):
-        """The socket itself: it is a stream."""
-        return self
 
     def ready(self):
         """What `ioctl` would answer to a poll (RD, WR, ERR, HUP), without pumping the stack."""

@@ -53,6 +53,10 @@ class Search(Timer):
     def expire(self, now):
         """Try the next larger size."""
         c = self._c
+        if c.retries:
+            # What is tried now has not been answered yet.
+            c.tcp.timers.arm(self, self.wait)
+            return
         most = c.path.ip.id.mtu
         self.good = c.path.mtu
         mtu = most
