@@ -59,6 +59,8 @@ class Server:
             return b"\0\5\0\1File not found\0"
         out = b""
         for option in self.agree:
+            if option not in options:
+                continue
             value = options[option]
             if option == "blksize":
                 self.block = int(value)
