@@ -7,7 +7,8 @@ from spinet.ports.enc28j60_regs import EncChip
 from spinet.ports.spichip import SpiPort
 from spinet.prim import copy, ticks_add, ticks_diff
 
-_STUCK_MS = 100         # a frame that takes longer will not leave by itself
+_STUCK_MS = 100         # a frame that takes longer will not leave by itself ...
+_PAUSED_MS = 4000       # ... in full duplex, where the other end may ask for a pause, so long
 _RETRIES = 16           # of a frame hit by a late collision
 
 LEAST, MOST = 14, 1518              # without FCS; the chip pads to 60
@@ -27,6 +28,7 @@ class Sender(EncChip):
 
     def __init__(self, full_duplex, promiscuous):
         EncChip.__init__(self, full_duplex, promiscuous)
+        self._stuck_ms = _PAUSED_MS if full_duplex else _STUCK_MS
         self._tsv = bytearray(7)
         self._short = bytearray(64)
         self._ends = [0, 0]             # of the frames in the slots
@@ -139,7 +141,7 @@ class Sender(EncChip):
         spi.write(_TXRTS)
         cs(1)
         self._air = slot
-        self._air_until = ticks_add(self._clock(), _STUCK_MS)
+        self._air_until = ticks_add(self._clock(), self._stuck_ms)
 
     def _tend_tx(self, flags, now):
         """Has the frame that is on the line left?  `flags` is EIR, or -1 if it was not read yet."""

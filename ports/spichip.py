@@ -165,11 +165,18 @@ class SpiPort:
             self._reset(1)
             self._state = _WAKING
             self._at = ticks_add(now, _START_MS)
-        elif self._awake() and self._set_up():
+        elif not self._awake():
+            self._wait_more(now, _AGAIN_MS)
+        elif self._set_up():
             self._state = UP
             self._check(now)
-        elif ticks_diff(now, self._give_up_at) < 0:
-            self._at = ticks_add(now, _AGAIN_MS)
+        else:
+            self._wait_more(now, 4 * _AGAIN_MS)     # an attempt may have taken long
+
+    def _wait_more(self, now, ms):
+        """The chip is not up yet: look again after `ms`, or give up for a while."""
+        if ticks_diff(now, self._give_up_at) < 0:
+            self._at = ticks_add(now, ms)
         else:
             self.count["absent"] += 1
             self._state = _LOST

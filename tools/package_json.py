@@ -7,7 +7,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "package.json"
 VERSION = "0.1.0"
 # No board has what these need.
-HOST_ONLY = {"prim_cpython.py", "threaded.py", "datagram.py", "rawsocket.py", "tap.py", "tun.py"}
+HOST_ONLY = {
+    "prim_cpython.py", "cpython.py", "threaded.py",
+    "datagram.py", "rawsocket.py", "tap.py", "tun.py",
+}
 
 
 def modules():

@@ -113,7 +113,8 @@ def compile_all(to, *options):
 # What is loaded only when it is used.
 OPTIONAL = {
     "dhcp.py": "DHCP client", "dhcpstates.py": "DHCP client", "lease.py": "DHCP client",
-    "dhcpd.py": "DHCP server", "dhcpmsg.py": "DHCP, both", "seconds.py": "DHCP, both",
+    "dhcpd.py": "DHCP server", "leasefile.py": "DHCP server",
+    "dhcpmsg.py": "DHCP, both", "seconds.py": "DHCP, both",
     "linklocal.py": "link-local", "background.py": "background", "trace.py": "trace",
     "network.py": "network",
 }

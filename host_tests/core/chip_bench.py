@@ -32,6 +32,7 @@ class Bench:
         self.cable = Sink()
         self.rig = Rig(name, self.cable, time, baudrate=mhz * 1000000, irq=irq)
         self.rig.spi.gap_ns = host_us * 1000
+        self.frame_ns = 20000000 // self.rig.kind.line_mbit    # more than any frame takes
         self.port = self.rig.driver(mac=MAC)
         self.buf = bytearray(1514)
         for _ in range(400):
@@ -83,7 +84,7 @@ def cost(name, n, irq=True, frames=16):
             rx_bytes = rx_selects = tx_bytes = tx_selects = 0
         bench.cable.put(data)
         for _ in range(2):      # the chip fetches it, it arrives
-            bench.time.advance(200000)
+            bench.time.advance(bench.frame_ns)
         spi.bytes = spi.selects = 0
         assert bench.port.recv(bench.buf) == n
         rx_bytes += spi.bytes
@@ -93,7 +94,7 @@ def cost(name, n, irq=True, frames=16):
         bench.send(data)
         tx_bytes += spi.bytes
         tx_selects += spi.selects
-        bench.time.advance(200000)
+        bench.time.advance(bench.frame_ns)
         bench.drain()
     found.rx_bytes = rx_bytes / frames
     found.rx_selects = rx_selects / frames
@@ -112,18 +113,25 @@ def frames(name, mhz, rx, host_us=0, n=1514, count=40):
     if rx:
         waiting = bench.cable.to_chip
         waiting.append(data)
-        bench.time.advance(200000)
-        start = bench.now()
+        bench.time.advance(bench.frame_ns)
+        done = -2           # what came before is not counted
         while done < count:
             if len(waiting) < 8:
                 waiting.append(data)    # as fast as the line
             if bench.port.recv(bench.buf):
                 done += 1
+                if not done:
+                    start = bench.now()
     else:
-        start = bench.now()
-        while done < count:
+        # From the end of one frame to that of another: some chips take a second one meanwhile.
+        cable = bench.cable
+        first = cable.moved + 1
+        while cable.moved < first:
             bench.send(data)
-            done += 1
+        start = bench.now()
+        while cable.moved < first + count:
+            bench.send(data)
+        done = cable.moved - first
     return done * n * 8000 / bench.ns(start)
 
 

@@ -64,7 +64,7 @@ class Host(w5500_kit.Host):
             self.put(r.MICMD, 1)
         else:
             self.put_pair(r.MIWR, v)
-        tries = 100
+        tries = 2000
         while self.get(r.MISTAT) & 1:
             tries -= 1
             assert tries, "BUSY ends"

@@ -101,6 +101,8 @@ class Campaign:
             name, rand, baudrate=clocks[below(len(clocks))] * 1000000, irq=below(3) > 0,
             reset=below(3) > 0, shared=below(4) == 0, chip={"strict": "log", "start": below(65536)}
             if name == "w5500" else {"strict": "log"})
+        # What the host spends before each transfer: a C driver nothing, Python on a board more.
+        self.world.rig.spi.gap_ns = (1000, 5000, 20000, 60000)[below(4)]
         self.faults = load(CHIPS[name].faults)
         self.active = []            # [fault, end, due, counters at the start, alone]
         self.owed = []              # (when, fault, counters at the start): to have shown by then

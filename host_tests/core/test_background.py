@@ -1,12 +1,15 @@
 """Background pumping: a pump in the middle of a socket call waits for its end, and is not lost."""
-from kit import heap_locked
-from lone import ether, ipv4, udp
+from chips.bus import Time
+from kit import Random, heap_locked
+from lone import OUR_MAC, PEER_MAC, arp, ether, ipv4, udp
 from net import Net
 from test_icmp import icmp
 from test_udp import bound, known, summed
+from w5500_kit import Host
 
-from spinet import background, socket
+from spinet import Stack, background, socket
 from spinet.background import Background
+from spinet.ports.w5500 import W5500
 
 
 class Timer:
@@ -116,6 +119,38 @@ def test_every_way_into_the_stack_is_guarded():
     assert net.a.tcp.__class__.connect is real
 
 
+def test_what_is_being_sent_is_never_overwritten():
+    n = known()
+    s = bound(n)
+    s.connect(("10.0.0.2", 5))
+    path = n.stack.path(b"\x0a\0\0\2", 17)
+    b, _ = in_background(n.stack)
+    real = n.end.send
+    deferred = []
+
+    def send(buf, k):
+        before = b.deferred
+        n.end.waiting.append(PING)
+        b.pump()
+        deferred.append(b.deferred > before)
+        return real(buf, k)
+
+    try:
+        for way in (lambda: s.send(b"data"), lambda: s.endpoint.send(b"data", 0, 4),
+                    lambda: n.stack.udp.send(path, 7, 5, b"data", 0, 4)):
+            n.end.send = send
+            n.take()
+            del deferred[:]
+            way()
+            n.end.send = real
+            n.give()
+            out = n.take()
+            assert deferred[0] and out[0][42:46] == b"data" and out[1][23] == 1, deferred
+    finally:
+        n.end.send = real
+        b.stop()
+
+
 def test_a_call_that_fails_leaves_nothing_behind():
     n = known()
     s = n.stack.socket(socket.SOCK_DGRAM)
@@ -150,6 +185,37 @@ def test_interrupts_of_a_port():
     finally:
         b.stop()
     assert n.end.wake is None
+
+
+def test_the_interrupt_line_of_a_chip():
+    time = Time()
+    host = Host(time)
+    port = W5500(host.spi, host.cs, irq=host.irq, reset=host.reset, mac=OUR_MAC,
+                 clock=time.ticks_ms, sleep=time.sleep_ms)
+    stack = Stack(clock=time.ticks_ms, random=Random(1), wait=time.sleep_ms)
+    stack.add(port, "10.0.0.1/24")
+    while not port.link():
+        time.sleep_ms(10)
+    stack.poll()
+    host.wire.sent.clear()
+    queue = []
+    real = background.schedule
+    background.schedule = lambda function, argument: queue.append(function)
+    b, timer = in_background(stack)
+    try:
+        assert timer.period == background.PERIOD_IRQ_MS
+        host.wire.put(ether(arp(1, PEER_MAC, "10.0.0.2", bytes(6), "10.0.0.1"),
+                            dst=b"\xff" * 6, kind=0x0806) + bytes(18))
+        time.sleep_ms(2)
+        assert len(queue) == 1 and not host.wire.sent, "an interrupt only asks for it"
+        queue.pop()(0)
+        time.sleep_ms(1)
+        assert host.wire.sent[0][21] == 2 and b.pumps == 1
+    finally:
+        b.stop()
+        background.schedule = real
+    assert port.wake is None
+    port.close()
 
 
 def test_without_it_nothing_is_wrapped():

@@ -3,11 +3,12 @@ from dhcpnet import Alone, Message, datagram
 from kit import Clock, Random, raises, skip
 from net import End
 
-from spinet import Stack, dhcpd
+from spinet import Stack
 from spinet import dhcpmsg as m
 from spinet.addr import parse
 from spinet.dhcp import BOUND, Dhcp
 from spinet.dhcpd import Dhcpd
+from spinet.leasefile import File
 
 CLIENT = b"\2\0\0\0\0\x0c"
 
@@ -229,9 +230,10 @@ def test_shorter_leases_on_request_and_names_in_option_81():
 
 
 def test_memory():
-    kept = [(b"\x01" + mac(1), mac(1), "10.0.0.12", "one")]
+    kept = [(b"\x01" + mac(1), mac(1), "10.0.0.12", "one"),
+            (b"\x01" + mac(3), mac(3), "10.9.9.9", "of another pool")]
     s = Served(load=lambda: kept)
-    assert s.server.leases()[0][:3] == ("10.0.0.12", "02:00:00:00:01:01", "one")
+    assert [x[:3] for x in s.server.leases()] == [("10.0.0.12", "02:00:00:00:01:01", "one")]
     assert s.lease(mac(2)) == "10.0.0.10" and s.lease(mac(1)) == "10.0.0.12"
 
 
@@ -241,21 +243,23 @@ def test_file():
     if not hasattr(os, "rename"):
         skip("no files here")
     name = "dhcpd-leases.test"
-    file = dhcpd.File(name)
+    file = File(name)
     kept = [(b"\xff\0\1", mac(1), "10.0.0.12", "one"), (b"\1", mac(2), "10.0.0.13", "")]
     try:
         file.save(kept)
         assert file.load() == kept
-        with open(name, "w") as f:
-            f.write("[[1")
-        assert file.load() == []
+        for wrong in ("[[1", "7", "[7]", '[["0", "00", "10.0.0.1", ""]]',
+                      '[["00", "00", "10.0.0.300", ""]]', '[[1, 2, 3, 4]]'):
+            with open(name, "w") as f:
+                f.write(wrong)
+            assert file.load() == [], wrong
     finally:
         try:
             os.remove(name)
         except OSError:
             pass
-    assert dhcpd.File("no/such/place").load() == []
-    dhcpd.File("no/such/place").save(kept)
+    assert File("no/such/place").load() == []
+    File("no/such/place").save(kept)
 
 
 def test_pools_that_cannot_be():
@@ -313,8 +317,10 @@ def test_our_clients_and_our_server():
     c.clients[1].link_up()
     c.run(2)
     assert c.clients[1].state == BOUND and c.server.count["ack"] == 7
+    assert c.stacks[0].stats()["eth0.dhcpd"] is c.server.count
     c.server.close()
     c.server.close()
+    assert "eth0.dhcpd" not in c.stacks[0].stats()
     assert not c.stacks[0].raw.endpoints
 
 

@@ -5,8 +5,10 @@ from chips.bus import SPI, ChipSelect, Time, Violation
 from chips.enc28j60 import ERRATA
 from enc28j60_kit import BROADCAST, MAC, PEER, RX_END, Board, frame
 from kit import Random, heap_locked, raises
+from spinet import prim
 from spinet.ports.enc28j60 import ENC28J60
 
+PORTABLE = prim.IMPLEMENTATION == "portable"       # slow
 GROUP = b"\x01\x00\x5e\x00\x00\xfb"
 
 
@@ -320,14 +322,14 @@ def test_full_duplex():
 
 
 def test_every_erratum_of_every_revision():
-    for rev in ("B1", "B4", "B5", "B7"):
+    for rev in ("B1", "B7") if PORTABLE else ("B1", "B4", "B5", "B7"):
         for strict in (True, False):
             b = Board(chip={"rev": rev, "strict": strict, "errata": ERRATA, "seed": 2 + strict})
-            assert traffic(b), rev
+            assert traffic(b, 3), rev
             assert b.chip.count["violations"] == 0
     for n in ERRATA:
         b = Board(chip={"errata": (n,), "strict": False, "seed": n})
-        assert traffic(b), "erratum %d alone" % n
+        assert traffic(b, 2), "erratum %d alone" % n
     b = Board(chip={"errata": ()})
     assert traffic(b), "and a chip without any"
 
@@ -446,8 +448,28 @@ def test_a_corrupt_next_pointer():
     assert b.port.count["reset"] == 1 and b.chip.count["violations"] == 0
 
 
+def test_packets_that_are_not_there():
+    """EPKTCNT comes out wrong while a packet of the last time around stands where the next will."""
+    b = Board(chip={"strict": False})
+    for k in range(70):
+        b.wire.put(frame(70, seed=k))       # 80 bytes of the ring, which has 64 times as many
+        b.time.sleep_ms(1)
+        b.poll()
+    assert len(b.got) == 70
+    b.chip.rx.pktcnt = 2
+    b.sleep(200)
+    assert len(b.got) == 70 and b.port.count["rx_phantom"] >= 1
+    b.wire.put(frame(70))
+    b.time.sleep_ms(1)
+    b.chip.rx.pktcnt += 3
+    b.sleep(200)
+    assert len(b.got) == 71, "the one that is there, and no more"
+    b.got.clear()
+    assert traffic(b)
+
+
 def test_deafness():
-    for level in (1, 2, 3):
+    for level in (1,) if PORTABLE else (1, 2, 3):
         for pin in (True, False):
             if level == 3 and not pin:
                 continue
@@ -468,8 +490,8 @@ def test_deafness():
 
 def test_a_quiet_network_costs_nothing():
     b = Board(irq=True)
-    idle(b, 600000)
-    assert b.port.link() and b.port.count["link_down"] == 0, "ten minutes of silence"
+    idle(b, 60000 if PORTABLE else 600000)
+    assert b.port.link() and b.port.count["link_down"] == 0, "silence"
     assert b.port.count["reset"] == 1 and b.port.count["rx_silent"] < 10
     assert traffic(b)
 
@@ -764,7 +786,7 @@ def cost(b, n, rx):
 def test_bytes_on_the_bus():
     """At most 15 % more than the minimum for full frames: 26 + L in, 28 + L out."""
     for irq in (True, False):
-        for n in (60, 590, 1514):
+        for n in (60, 1514) if PORTABLE else (60, 590, 1514):
             b = Board(irq=irq)
             rx, rx_cs = cost(b, n, True)
             tx, tx_cs = cost(b, n, False)

@@ -324,9 +324,14 @@ def test_deinit():
     assert b.said[-1] == "closed" and b.ip not in b.stack.interfaces
     b.nic.deinit()
     assert b.said.count("closed") == 1
-    nic = LAN(Alone().end)
-    nic.deinit()
-    nic.deinit()
+    for close in (LAN.deinit, lambda nic: nic.stack.close()):
+        end = Alone().end
+        closed = []
+        end.close = lambda closed=closed: closed.append(1)
+        nic = LAN(end)
+        close(nic)
+        nic.deinit()
+        assert len(closed) == 1
 
 
 def test_up_and_idle_takes_nothing_from_the_heap():

@@ -1,6 +1,6 @@
 """The engine that plays scripts: what it lets pass, and how it says what is wrong."""
 from kit import raises
-from script import ScriptFailed, cases, each, play
+from script import Script, ScriptFailed, cases, each, play
 
 
 def fails(text, *words):
@@ -110,6 +110,16 @@ def test_data_are_compared_at_both_ends():
         send 300
         > P. 1:301(300) ack 301
     """)
+
+
+def test_wrong_data_are_noticed_in_both_directions():
+    script = play("include established")
+    raises(ScriptFailed, script.sockets["s"].send, b"not of the stream")
+    script = Script("recv 10", {}, "include established\n< . 1:11(10) ack 1")
+    while len(script.lines) > script.next + 1:
+        script.do_next()
+    script.sockets["s"].conn.rbuf[3] ^= 1
+    assert "the data read are wrong" in str(raises(ScriptFailed, script.do_next))
 
 
 def test_blocking_calls():

@@ -43,6 +43,33 @@ def test_the_limit_is_one_for_all_connections():
     """)
 
 
+def test_each_connection_is_challenged_eight_times_a_second():
+    """A limit of its own: what one uses up no other can notice (RFC 5961, 10)."""
+    play("""
+        include listen
+        flow 6001
+        < S 0:0(0)
+        > S. 0:0(0) ack 1
+        < . 1:1(0) ack 1
+        flow 6002
+        < S 0:0(0)
+        > S. 0:0(0) ack 1
+        < . 1:1(0) ack 1
+        repeat 8
+        < R 100:100(0)
+        > . 1:1(0) ack 1
+        end
+        < R 100:100(0)
+        < S 100:100(0)
+        flow 6001
+        < R 100:100(0)
+        > . 1:1(0) ack 1
+        flow 6002
+        +1.1 < R 100:100(0)
+        > . 1:1(0) ack 1
+    """)
+
+
 def test_blind_reset_needs_the_exact_number():
     """A RST anywhere else in the window does not end it (RFC 5961, 3)."""
     play("""

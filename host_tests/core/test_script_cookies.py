@@ -150,6 +150,25 @@ def test_cookie_may_be_switched_off():
     """, "set cookies_max 0\n" + FLOOD)
 
 
+def test_cookie_where_half_open_connections_take_all_the_room():
+    """As many connections as there may be, one of them half open: it makes way for who is there."""
+    play("""
+        set connections_max 1
+        include listen
+        flow 6001
+        < S 0:0(0)
+        > S. 0:0(0) ack 1
+        flow 6002
+        < S 0:0(0) <mss 1460>
+        > S. 0:0(0) ack 1
+        count cookie_sent 1
+        < . 1:1(0) ack 1
+        state ESTABLISHED
+        flow 6001
+        state CLOSED
+    """)
+
+
 def test_no_cookies_while_there_is_room():
     """What is remembered is better: options, and retransmission of the SYN,ACK."""
     play("""

@@ -213,6 +213,7 @@ def test_too_many_connections_are_not_opened():
         flow 6001
         < S 0:0(0)
         > S. 0:0(0) ack 1
+        < . 1:1(0) ack 1
         flow 6002
         < S 0:0(0)
         count too_many 1

@@ -442,6 +442,19 @@ def test_tail_loss_probe_of_new_data():
     """, SACK_RTT_100)
 
 
+def test_no_second_tail_loss_probe_while_one_is_out():
+    """A probe that was not answered yet is followed by the RTO, not by another (RFC 8985, 7.3)."""
+    play("""
+        send 3000
+        > ...
+        +0.205 > . 2001:3001(1000) ack 1
+        +0.05 < . 1:1(0) ack 1001
+        +0.3 > . 1001:2001(1000) ack 1
+        count tail_probe 1
+        count timeout 1
+    """, SACK_RTT_100)
+
+
 def test_no_tail_loss_probe_in_recovery():
     """In fast recovery it is the RTO that comes next (RFC 8985, 7.2)."""
     play("""

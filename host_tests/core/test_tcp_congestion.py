@@ -219,6 +219,25 @@ def test_cubic_converges_fast_and_a_timeout_leaves_no_plateau():
     assert c.cc_state.w_max == c.ssthresh and c.cc_state.k == 0
 
 
+def test_cubic_survives_the_clock():
+    c = Path()
+    s = c.cc_state
+    s.w_max = 100 * 1448
+    s.k = 500
+    for t in (0x1FFFFFFF, -0x20000000, -1000):
+        assert cubic._window(s, t, 1448) > s.w_max or t == -1000
+    c.cwnd = 50 * 1448
+    c.ssthresh = 1448
+    cubic.acked(c, 1448)
+    c.now = -0x1FFFFFFF & 0x3FFFFFFF
+
+    def work():
+        cubic.acked(c, 1448)
+
+    heap_locked(work)
+    assert c.cwnd <= 51 * 1448
+
+
 def test_cubic_takes_nothing_from_the_heap():
     c = Path()
     c.cwnd = 400 * 1448
@@ -270,6 +289,20 @@ def test_the_rate_is_reduced_in_proportion():
     assert [x.seq for x in p.take()] == [20441], "its acknowledgement shows no more loss"
     p.send("A", 1, 17521)
     assert c.recover == 0 and c.cwnd == 7300
+
+
+def test_with_little_in_flight_it_grows_while_no_more_loss_is_seen():
+    p, s = sacking(sndbuf=60000)
+    s.send(b"p" * 60000)
+    p.take()
+    for k in (1, 2, 3):
+        p.take()
+        p.send("A", 1, 1, options=blocks(p, 8761, 8761 + 1460 * k))
+    # Six are lost, three in flight, and five may be.
+    assert [x.seq for x in p.take()] == [1] and s.conn.board.more
+    p.send("A", 1, 1461, options=blocks(p, 8761, 13141))
+    assert [x.seq for x in p.take()] == [1461, 2921], "SafeACK: one more than has arrived"
+    assert not s.conn.board.more
 
 
 def test_loss_seen_by_an_acknowledgement_that_moves_begins_recovery():

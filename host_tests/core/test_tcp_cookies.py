@@ -236,10 +236,41 @@ def test_no_cookies_for_more_connections_than_there_may_be():
     p, server = full()
     p.send("S")
     p.one("SA")
-    p.stack.tcp.connections_max = p.stack.tcp.connections
+    p.stack.tcp.connections_max = 1
     p.send("A", 1, 1)
     p.none()
     assert p.stack.tcp.count["too_many"] == 1 and not server.listener.queue
+
+
+def test_half_open_connections_do_not_take_all_the_room_there_is():
+    p = Peer()
+    tcp = p.stack.tcp
+    tcp.connections_max = 8
+    servers = []
+    for port in (80, 81):
+        servers.append(p.stack.socket())
+        servers[-1].bind(("", port))
+        servers[-1].listen(20)
+        servers[-1].setblocking(False)
+    for p.rport in range(2000, 2030):
+        p.send("S")
+    assert tcp.connections == 8 and tcp.count["cookie_sent"] == 22
+    p.take()
+    for p.rport in range(3000, 3003):
+        p.send("S")
+        p.one("SA", 0, 1)
+        p.send("A", 1, 1)
+        s, peer = servers[0].accept()
+        assert peer[1] == p.rport and tcp.connections == 8
+    p.lport = 81
+    p.send("S")
+    p.none()
+    p.run(1100)
+    p.take()
+    p.lport = 81
+    p.send("S")
+    p.one("SA", 0, 1)
+    assert tcp.count["evicted"] == 5, "another listener's, silent for a second"
 
 
 def test_a_board_without_the_module_falls_back():

@@ -6,7 +6,8 @@ from test_tcp_options import sacking
 from test_tcp_pmtu import sending
 
 from spinet.prim import diff32
-from spinet.tcp.states import PROBE
+from spinet.tcp import output
+from spinet.tcp.states import PERSIST, PROBE
 
 
 def test_a_syn_ack_that_crosses_ours_opens_the_connection():
@@ -153,6 +154,18 @@ def test_a_reused_port_begins_above_what_its_last_connection_has_sent():
         s.close()
         other.close()
         net.until(lambda: ends[-1].info()["state"] == "TIME_WAIT")
+
+
+def test_a_probe_is_no_longer_than_a_segment():
+    # What had been held back by a port that was busy went at once, in one frame of 4 KB.
+    p = Peer()
+    s = p.accept(mss=500)
+    s.conn.flags |= PERSIST
+    s.send(bytes(3000))
+    p.take()
+    s.conn.snd_nxt = 0
+    output.probe(s.conn)
+    assert [len(sent.data) for sent in p.take()] == [500]
 
 
 def test_larger_segments_are_not_tried_before_smaller_ones_had_an_answer():

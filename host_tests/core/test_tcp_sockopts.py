@@ -5,9 +5,9 @@ from test_tcp_alloc import Slots
 
 from spinet.errors import EAGAIN, EBADF, EINVAL, ENOPROTOOPT, ETIMEDOUT
 from spinet.socket import (
-    IPPROTO_IP, IPPROTO_TCP, IP_TOS, IP_TTL, SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_RCVBUF, SO_SNDBUF,
-    SOL_SOCKET, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY,
-    TCP_QUICKACK, TCP_USER_TIMEOUT,
+    IPPROTO_IP, IPPROTO_TCP, IP_TOS, IP_TTL, SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_RCVBUF,
+    SO_SNDBUF, SOL_SOCKET, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG,
+    TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT,
 )
 from spinet.tcp.states import NAMES
 
@@ -481,3 +481,21 @@ def test_no_heap_with_quick_acknowledgements_user_timeout_and_small_rings():
 
     heap_locked(work)
     assert slots.sent >= 6
+
+
+def test_no_heap_for_keepalive():
+    p = Peer()
+    s = p.accept()
+    s.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)
+    for option, value in ((TCP_KEEPIDLE, 1), (TCP_KEEPINTVL, 1), (TCP_KEEPCNT, 100)):
+        s.setsockopt(IPPROTO_TCP, option, value)
+    slots = Slots(p.end.mac)
+    p.ip.id.port = slots
+
+    def work():
+        for _ in range(20):
+            p.clock.advance(500)
+            p.stack.poll()
+
+    heap_locked(work)
+    assert slots.sent == 10

@@ -92,6 +92,22 @@ def test_one_of_two_that_came_twice_changes_nothing():
     assert p.stack.tcp.count["spurious"] == 0
 
 
+def test_a_probe_that_was_not_needed_does_not_undo_an_earlier_loss():
+    p, s = sacking(sndbuf=60000)
+    s.send(b"p" * 14600)
+    p.take()
+    for k in (1, 2, 3):
+        p.send("A", 1, 1, options=blocks(p, 1461, 1461 + 1460 * k))
+    p.send("A", 1, 14601)
+    assert s.conn.recover == 0 and p.stack.tcp.count["retransmit"] == 1
+    s.send(b"p" * 1460)
+    s.send(b"p" * 1460)
+    p.run(150)
+    assert p.stack.tcp.count["tail_probe"] == 1
+    p.send("A", 1, 17521, options=blocks(p, 16061, 17521))
+    assert p.stack.tcp.count["spurious"] == 0 and s.conn.cwnd <= 10220
+
+
 def timed_out():
     """No timestamps: five segments out, a probe, and a timeout that sent the first again."""
     p, s = sacking(sndbuf=60000)

@@ -2,9 +2,10 @@
 import sys
 
 from chips.bus import SPI, ChipSelect, Pin, Time
+from chips.faults import IMPOSTORS, Impostor
 from chips.w5500 import Violation, W5500Model
 from kit import Random, heap_locked, raises
-from spinet import prim
+from spinet import Stack, prim
 from spinet.ethernet import Ethernet
 from spinet.ports.spichip import mac_address
 from spinet.ports.w5500 import W5500
@@ -492,12 +493,140 @@ def test_single_registers_upset():
         b.sleep(600)
         assert b.port.count["registers_lost"] == 1, hex(addr)
         assert survives(b)
-    for addr in (0x03, 0x1E, 0x25, 0x29):
+    for addr in (0x00, 0x03, 0x1E, 0x25, 0x29, 0x2C):
         b = Board()
         b.chip.sockets[0].regs[addr] ^= 1
         b.sleep(600)
         assert b.port.count["socket_lost"] + b.port.count["rx_pointer"] == 1, hex(addr)
         assert survives(b)
+
+
+def test_a_mode_of_the_phy_that_nobody_asked_for():
+    b = Board()
+    b.chip.common[0x2E] |= 0x40
+    b.sleep(600)
+    assert b.port.count["registers_lost"] == 1
+    b.wait_link()
+    assert survives(b)
+
+
+def test_memory_taken_by_another_socket():
+    b = Board()
+    b.chip.sockets[5].regs[0x1E] = 4
+    b.chip.layout()
+    b.sleep(4000)
+    assert b.port.count["registers_lost"] == 1, "each is looked at within 3.5 s"
+    assert b.chip.sockets[5].regs[0x1E] == 0 and survives(b)
+
+
+def quiet(b, ms):
+    """`ms` without a frame; the program polls every 50 ms."""
+    while ms > 0:
+        b.time.sleep_ms(50)
+        b.poll()
+        ms -= 50
+
+
+def test_a_deaf_receiver():
+    """Until it is opened anew; until the chip is reset."""
+    for until, ms in (("open", 16000), ("reset", 107000)):
+        b = Board()
+        b.wire.put(frame(60))
+        b.sleep(2)
+        b.chip.deaf = until
+        quiet(b, ms)
+        assert b.chip.deaf is None and b.port.count["rx_silent"] == (1 if until == "open" else 3)
+        assert b.chip.linked, "the cable's other end noticed nothing"
+        b.sleep(50)
+        assert b.port.link()
+        b.wire.put(frame(61))
+        b.sleep(2)
+        assert b.got[-1] == frame(61)
+
+
+def test_silence_is_no_reason_to_lose_the_link():
+    """Reset by its pin only if something was sent, and ever more rarely."""
+    for talk in (False, True):
+        b = Board()
+        b.wire.keep = False
+        pulses = []
+
+        def pulse(level, pulses=pulses, reset=b.reset):
+            pulses.append(level)
+            reset(level)
+
+        b.port._reset = pulse
+        for _ in range(3600 * 2):
+            b.time.pass_ns(500000000)
+            if talk:
+                b.send(frame(60))
+            b.poll()
+        count = b.port.count
+        assert 6 <= count["rx_silent"] <= 9 and count["reset"] <= 4, count
+        assert len(pulses) == (2 if talk else 0) and b.port.link(), pulses
+
+
+def test_a_transmitter_that_only_a_reset_helps():
+    """However rarely something is sent, repeated stalls lead to a reset."""
+    b = Board()
+    b.chip.mute = "reset"
+    for k in range(6):
+        b.send(frame(60, seed=k))
+        b.sleep(1500)
+    assert b.chip.mute is None and b.port.count["tx_stuck"] == 5 and b.port.count["reset"] == 2
+    b.wait_link()
+    assert survives(b)
+
+
+def test_commands_that_take_a_while():
+    """Slower than a look at the register, faster than what means that something is wrong."""
+    for us in (500, 3000):
+        b = Board()
+        b.chip.cr_ns = us * 1000
+        for k in range(10):
+            b.wire.put(frame(60, seed=k), frame(61, seed=k))
+            assert b.send(frame(60, seed=k), tries=20)
+            b.sleep(20)
+        assert len(b.got) == 20 and len(b.wire.sent) == 10
+        b.counted(command_late=b.port.count["command_late"], tx_late=b.port.count["tx_late"])
+        assert b.port.count["command_late"]
+        b.port._repair("rx_bad_length")
+        assert b.port.count["setup"] == 1, "opened anew, though it took its time"
+
+
+def test_the_wrong_chip():
+    for kind in IMPOSTORS:
+        b = Board()
+        chip = b.cs.chip
+        b.cs.chip = Impostor(kind)
+        e = raises(OSError, b.driver)
+        assert "no W5500" in str(e), str(e)
+        b.cs.chip = chip
+        b.port = b.driver()
+        b.wait_link()
+        b.cs.chip = Impostor(kind)
+        for _ in range(20):
+            b.wire.put(frame(300))
+            b.send(frame(60))
+            b.sleep(50)
+        assert b.port.link() is False and b.port.count["absent"] and not b.got
+        b.cs.chip = chip
+        b.sleep(3000)
+        assert survives(b)
+
+
+def test_a_flood_does_not_starve_the_rest():
+    """However many frames come, one poll takes so many and no more."""
+    b = Board(baudrate=33000000)
+    stack = Stack(clock=b.time.ticks_ms, random=Random(1))
+    stack.add(b.port, "10.0.0.2/24")
+    for _ in range(50):
+        while len(b.wire.waiting) - b.wire.taken < 300:
+            b.wire.put(frame(60, dst=BROADCAST, kind=b"\x88\xb5"))
+        before = b.port.count["rx"]
+        stack.poll()
+        assert b.port.count["rx"] - before <= 32
+        assert b.send(frame(99), tries=3), "and what is to go goes"
 
 
 def test_no_chip():

@@ -219,6 +219,22 @@ def test_refused_unreachable_and_no_such_name(hosts):
     run(main())
 
 
+def test_names_are_resolved_by_the_stack(hosts):
+    from spinet import dns
+
+    a, b = hosts
+    dns.resolver(a).hosts["board.test"] = B
+
+    async def main():
+        server = await aio.start_server(lambda r, w: w.write(b"hi") or w.close(), "", 80, stack=b)
+        reader, writer = await aio.open_connection("board.test", 80, stack=a)
+        assert await reader.read() == b"hi"
+        writer.close()
+        server.close()
+
+    run(main())
+
+
 def test_a_cancelled_connect_leaves_nothing(hosts):
     a, _ = hosts
 

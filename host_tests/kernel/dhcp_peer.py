@@ -4,10 +4,12 @@
     dhcp_peer.py server INTERFACE ADDRESS/LEN FIRST LAST [SECONDS]
 
 Prints a line for each thing that happens and obeys words on standard input, a line each:
-`on`, `off` and `quit`. The client also echoes TCP on port 7.
+`on`, `off`, `compute` (for ten seconds, with the stack in the background) and `quit`. The
+client also echoes TCP on port 7.
 """
 import select
 import sys
+import time
 
 from spinet import LAN, Stack, lan
 from spinet.addr import fmt
@@ -72,9 +74,29 @@ class Client:
                 self.clients.remove(sock)
 
     def obey(self, word):
+        if word == "compute":
+            self.compute()
+            return
         self.nic.active(word == "on")
         if word == "quit":
             self.nic.deinit()
+
+
+    def compute(self):
+        if sys.implementation.name == "micropython":
+            # The unix port has no timers: those of the virtual board.
+            sys.path.append(sys.argv[0].rsplit("/", 3)[0] + "/tools")
+            from board import standin
+
+            sys.modules["machine"] = standin
+        self.nic.background()
+        say("computing")
+        end = time.time() + 10
+        n = 0
+        while time.time() < end:
+            n += 1
+        say("computed")
+        self.nic.background(False)
 
 
 class Server:

@@ -8,7 +8,7 @@ address being in use meanwhile, so that connections stay. If no server answers, 
 good until it ends (RFC 2131, 3.2).
 
 Time is counted in seconds since the message that the present lease is the answer to, so
-that leases may be longer than ticks can count; the timer wakes once a day for that.
+that leases may be longer than ticks can count (seconds.py).
 """
 from spinet import dhcpmsg as m
 from spinet.acd import Claim, between
@@ -18,8 +18,8 @@ from spinet.dhcpstates import (
 )
 from spinet.errors import EADDRNOTAVAIL, ENETUNREACH, EOPNOTSUPP, os_error
 from spinet.lease import FOREVER, Lease
-from spinet.seconds import Seconds
-from spinet.timers import Timer
+from spinet.seconds import Alarm
+from spinet.service import tell
 
 _ASKED_FOR = bytes((m.MASK, m.ROUTES, m.ROUTERS, m.STATIC_ROUTES, m.DNS, m.DOMAIN, m.SEARCH,
                     m.MTU, m.BROADCAST, m.NTP, m.HOSTNAME, m.VENDOR, m.LEASE_TIME, m.SERVER_ID,
@@ -29,13 +29,12 @@ _QUIET = 3              # the discovery with which `on_silence` is called
 _LONGEST_WAIT_S = 64    # between discoveries (RFC 2131, 4.1)
 _LEAST_WAIT_S = 60      # between requests to renew (4.4.5)
 _DECLINED_S = 10        # to wait after an address was in use (3.1)
-_DAY_S = 86400
 _PATIENCE = 20          # times 50 ms that a release may wait for the server's MAC address
 _CHECK_S = 120          # by when a check has ended, but for want of memory
 _ANY = b"\0\0\0\0"
 
 
-class Dhcp(Timer):
+class Dhcp(Alarm):
     """The DHCP client of the interface `ip`, which must be an Ethernet's.
 
     `client_id` is option 61, by default the MAC address (see `rfc4361`). `state` is one of those
@@ -47,18 +46,16 @@ class Dhcp(Timer):
     """
 
     def __init__(self, ip, hostname="", client_id=None):
-        Timer.__init__(self)
         if ip.id.arp is None:
             raise os_error(EOPNOTSUPP)
+        Alarm.__init__(self, ip.timers)
         self.ip = ip
         self.stack = ip.stack
-        self.timers = ip.timers
         self.mac = ip.id.mac
         self._name = None
         self.set_hostname(hostname)
         self.client_id = client_id or b"\x01" + self.mac
-        self.on_change = self.on_silence = _nothing
-        self.on_conflict = _nobody
+        self.on_change = self.on_silence = self.on_conflict = None
         self.claim = Claim(ip, self._free, self._conflict)
         self.state = IDLE
         self.lease = None
@@ -68,10 +65,9 @@ class Dhcp(Timer):
         self.xid = bytes(4)
         self.tries = 0          # messages of the present state that were sent
         self.refused = 0        # addresses refused by NAK since the last lease
-        self.clock = Seconds(self.timers.now)   # since the lease, or the exchange, began
-        self._since = 0         # its age when the present exchange began
+        self._changed = False   # `on_change` is to be called, once all is in order
+        self._since = 0         # the clock's age when the present exchange began
         self._asked = 0         # ticks of the request
-        self._until = self._extra = 0   # something is due at this age, plus ms
         self.count = {
             "tx": 0, "not_for_us": 0, "unexpected": 0, "malformed": 0, "unusable": 0,
             "other_client": 0, "other_server": 0, "offer": 0, "ack": 0, "nak": 0, "decline": 0,
@@ -90,6 +86,7 @@ class Dhcp(Timer):
 
     def start(self, wanted=None):
         """Get an address; `wanted` (4 bytes) is asked for first, as after a reboot."""
+        self.timers.now = self.stack.clock()
         if self.state == RELEASING:
             self._idle()
         if self.state != IDLE:
@@ -105,6 +102,7 @@ class Dhcp(Timer):
         """Give the lease back (RELEASE) and be idle, RELEASING until the server is resolved."""
         if self.state in (IDLE, RELEASING):
             return
+        self.timers.now = self.stack.clock()
         self.claim.drop()
         if self.lease is not None and self.up:
             self._once(RELEASING)
@@ -116,6 +114,7 @@ class Dhcp(Timer):
         """Ask for everything but an address, which the interface has (RFC 2131, 3.4); once."""
         if not self.ip.addresses:
             raise os_error(EADDRNOTAVAIL)
+        self.timers.now = self.stack.clock()
         if self.state == IDLE:
             m.listen(self.stack.udp, m.CLIENT_PORT, self)
             self._begin(INFORMING)
@@ -135,7 +134,7 @@ class Dhcp(Timer):
             if lease.time == FOREVER:
                 self.timers.cancel(self)
             else:
-                self._wait_until(lease.time)
+                self.wait_until(lease.time)
         else:
             self.claim.drop()
             self.state = INIT if self.state in (INIT, SELECTING) else INIT_REBOOT
@@ -166,52 +165,30 @@ class Dhcp(Timer):
         if self.lease is None or self.lease.time == FOREVER:
             self.clock.restart(self.timers.now)
 
-    def _wait(self, seconds, ms=0):
-        """Act again after so long, counted from now; a lease may end earlier."""
-        now = self.timers.now
-        self._wait_until(self.clock.count(now) + seconds, ms + self.clock.ms(now))
-
-    def _wait_until(self, age, ms=0):
-        self._until = age
-        self._extra = ms
-        self._arm()
-
-    def _arm(self):
-        age = self.clock.age
-        left = self._until - age
-        ms = self._extra
-        lease = self.lease
-        if lease is not None and lease.time >= 0 and lease.time - age <= left:
-            left = lease.time - age
-            ms = 0
-        if left > _DAY_S:
-            left = _DAY_S
-            ms = 0
-        ms += left * 1000 - self.clock.ms(self.timers.now)
-        self.timers.arm(self, ms if ms > 0 else 0)
-
     def _back_off(self):
         """Wait 4, 8, 16, 32, 64, 64 ... seconds, give or take one (RFC 2131, 4.1)."""
         wait = 2 << self.tries if self.tries < 6 else _LONGEST_WAIT_S
         if wait > _LONGEST_WAIT_S:
             wait = _LONGEST_WAIT_S
-        self._wait(wait - 1, between(self.stack.random, 0, 2000))
+        self.wait(wait - 1, between(self.stack.random, 0, 2000))
 
-    def expire(self, now):
-        """Something may be due."""
-        age = self.clock.count(now)
+    def ring(self):
+        """The lease has ended, or the wait of the present state."""
         lease = self.lease
-        if lease is not None and 0 <= lease.time <= age:
+        if lease is not None and 0 <= lease.time <= self.clock.age:
             self.count["expired"] += 1
             self._lose()
             if self.up:
                 self._rest(0)
-            return
-        late = age - self._until
-        if late < 0 or late < 4 and late * 1000 + self.clock.ms(now) < self._extra:
-            self._arm()
         else:
             self._act(lease)
+        self._tell()
+
+    def _tell(self):
+        """Last of all, as a user's function may well call `stop`."""
+        if self._changed:
+            self._changed = False
+            tell(self.on_change)
 
     def _act(self, lease):
         """The wait of the present state is over."""
@@ -224,14 +201,14 @@ class Dhcp(Timer):
                 self._idle()
             else:
                 self.tries += 1
-                self._wait(0, 50)
+                self.wait(0, 50)
         elif state == INFORMING and self.tries == _TRIES:
             self._idle()
         elif state == SELECTING or state == INFORMING:
             self._send()
             self._back_off()
             if self.tries == _QUIET and state == SELECTING:
-                self.on_silence()
+                tell(self.on_silence)
         elif state == REQUESTING or state == REBOOTING:
             if self.tries < _TRIES:
                 self._send()
@@ -255,28 +232,25 @@ class Dhcp(Timer):
         self.tries = 0
         self.ip.asking = bool(ROWS[state][6])
 
-    def _begin(self, state):
-        """Enter a state that asks, as a new exchange."""
+    def _once(self, state):
+        """Enter a state and send its message, as a new exchange."""
         self._enter(state)
         self._restart_clock()
         self._since = self.clock.count(self.timers.now)
         self.xid = self.stack.random(4)
         self._send()
-        self._back_off()
 
-    def _once(self, state):
-        """Send the message of a state that has no answer."""
-        self._enter(state)
-        self._since = self.clock.count(self.timers.now)
-        self.xid = self.stack.random(4)
-        self._send()
+    def _begin(self, state):
+        """The same for a state that waits for an answer."""
+        self._once(state)
+        self._back_off()
 
     def _rest(self, seconds):
         """Begin anew after so long."""
         self._enter(INIT)
         self.offer = None
         self._restart_clock()
-        self._wait(seconds)
+        self.wait(seconds)
 
     def _renew(self, state):
         self._enter(state)
@@ -289,7 +263,7 @@ class Dhcp(Timer):
         lease = self.lease
         end = lease.t2 if self.state == RENEWING else lease.time
         age = self.clock.age
-        self._wait_until(min(age + max(end - age >> 1, _LEAST_WAIT_S), end))
+        self.wait_until(min(age + max(end - age >> 1, _LEAST_WAIT_S), end))
 
     def _send(self):
         """Send the message of the present state; what fails is repeated in time."""
@@ -373,6 +347,7 @@ class Dhcp(Timer):
                 self._answered(lease, options)
         except MemoryError:
             count["no_memory"] += 1
+        self._tell()
 
     def _from_another_server(self, options):
         """Whether the message is not from whom we asked; who is asked all takes any."""
@@ -390,8 +365,8 @@ class Dhcp(Timer):
         if state == INFORMING:
             count["ack"] += 1
             lease.tell(self.stack)
+            self._changed = True
             self._idle()
-            self.on_change()
         elif not lease.usable() or len(lease.server) != 4 or (
                 not m.is_host(lease.server) or self._collides(lease.addr)):
             count["unusable"] += 1
@@ -427,7 +402,7 @@ class Dhcp(Timer):
         self._enter(CHECKING)
         self.offer = lease
         self.wanted = lease.addr
-        self._wait(_CHECK_S)
+        self.wait(_CHECK_S)
         self.claim.probe(lease.addr)
 
     def _free(self):
@@ -438,11 +413,13 @@ class Dhcp(Timer):
             return
         self.offer = None
         self.lease = lease
+        self.limit = lease.time
         self.refused = 0
         lease.apply(self.ip)
         self.claim.hold(lease.addr)
         self._bind()
-        self.on_change()
+        self._changed = True
+        self._tell()
 
     def _renewed(self, new):
         """The lease in effect goes on."""
@@ -454,12 +431,13 @@ class Dhcp(Timer):
             self.lease = lease = new
         else:
             lease.renew(new)
+        self.limit = lease.time
         if was_lost:
             self.claim.use(lease.addr)
         self.refused = 0
         self._bind()
         if changed:
-            self.on_change()
+            self._changed = True
 
     def _bind(self):
         lease = self.lease
@@ -468,7 +446,7 @@ class Dhcp(Timer):
         if lease.time == FOREVER:
             self.timers.cancel(self)
         else:
-            self._wait_until(lease.t1)
+            self.wait_until(lease.t1)
 
     def _hold_on(self):
         """Nobody answers after the link was lost: go on as the lease says."""
@@ -492,7 +470,7 @@ class Dhcp(Timer):
     def _conflict(self, mac):
         """Another host claims the address that we check, or have."""
         if self.lease is not None and self.claim.defended:
-            self.on_conflict(mac)
+            tell(self.on_conflict, mac)
             return
         self.count["decline"] += 1
         self.offer = self.offer or self.lease
@@ -501,7 +479,8 @@ class Dhcp(Timer):
         self._once(CHECKING)
         self.wanted = _ANY
         self._rest(_DECLINED_S)
-        self.on_conflict(mac)
+        self._tell()
+        tell(self.on_conflict, mac)
 
     def _lose(self):
         """The lease, if any, is no longer in effect."""
@@ -509,11 +488,12 @@ class Dhcp(Timer):
         self.claim.drop()
         if lease is not None:
             self.lease = None
+            self.limit = -1
             lease.withdraw(self.ip)
             self._restart_clock()
             self.state = INIT
             self.timers.cancel(self)
-            self.on_change()
+            self._changed = True
 
     def _idle(self):
         self._lose()
@@ -521,16 +501,9 @@ class Dhcp(Timer):
         self.offer = None
         self.timers.remove(self)
         m.unlisten(self.stack.udp, m.CLIENT_PORT, self)
+        self._tell()
 
 
 def rfc4361(mac):
     """A client identifier after RFC 4361: the interface, and a DUID made from the MAC address."""
     return b"\xff" + mac[2:] + b"\0\3\0\1" + mac
-
-
-def _nothing():
-    pass
-
-
-def _nobody(mac):
-    pass

@@ -89,7 +89,8 @@ class Dhcpd(Timer):
     `router`        address or None; `dns`, `ntp`: lists of addresses
     `domain`, `mtu` as the client is to have them; "" and 0: not said
     `load()`        gives a list of (key, mac, address, hostname), bytes and text, as `save(list)`
-                    was given it when it last changed; see `File`. What is loaded is leased anew.
+                    was given it when it last changed; see leasefile.py. What is loaded, and
+                    still possible, is leased anew
     `ping_ms`       to wait for an answer before an address is offered; 0: no ping
 
     `count` counts; `leases()` lists.
@@ -128,15 +129,19 @@ class Dhcpd(Timer):
         self.count = {
             "rx": 0, "malformed": 0, "other_net": 0, "other_server": 0, "unexpected": 0,
             "offer": 0, "ack": 0, "nak": 0, "decline": 0, "release": 0, "inform": 0,
-            "in_use": 0, "exhausted": 0, "busy": 0, "tx_failed": 0, "no_memory": 0,
+            "in_use": 0, "exhausted": 0, "busy": 0, "tx_failed": 0, "not_saved": 0, "no_memory": 0,
         }
         for key, mac, addr, hostname in load() if load else ():
-            binding = self._bind(key, mac, address.parse(addr))
-            binding.hostname = hostname
-            binding.state = BOUND
-            binding.until = lease_s
+            addr = address.parse(addr)
+            if self._in_pool(addr) or addr in self.reserved.values():
+                binding = self._bind(key, mac, addr)
+                binding.hostname = hostname
+                binding.state = BOUND
+                binding.until = lease_s
         m.listen(self.stack.udp, m.SERVER_PORT, self)
         self.stack.raw.endpoints.append(self)
+        self._service = self.stack.names[self.stack.interfaces.index(ip)] + ".dhcpd"
+        self.stack.services[self._service] = self
         self.timers.arm(self, _HOUR_MS)
 
     def close(self):
@@ -148,6 +153,8 @@ class Dhcpd(Timer):
             self.timers.remove(pending)
         self.pending = []
         self.timers.remove(self)
+        if self.stack.services.get(self._service) is self:
+            del self.stack.services[self._service]
 
     def leases(self):
         """[(address, MAC address, hostname, seconds left), ...] of what is leased now, in text."""
@@ -395,8 +402,11 @@ class Dhcpd(Timer):
 
     def _keep(self):
         if self.save:
-            self.save([(b.key, b.mac, address.fmt(b.addr), b.hostname)
-                       for b in self.by_addr.values() if b.state == BOUND])
+            try:
+                self.save([(b.key, b.mac, address.fmt(b.addr), b.hostname)
+                           for b in self.by_addr.values() if b.state == BOUND])
+            except Exception:
+                self.count["not_saved"] += 1    # by a function of the user's
 
     # -- out ----------------------------------------------------------------
 
@@ -448,45 +458,6 @@ class Dhcpd(Timer):
         except OSError:
             pass
         self.count["tx_failed"] += 1
-
-
-class File:
-    """`load` and `save` of a server's leases as a JSON file at `path`."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def load(self):
-        """What was saved; [] if that cannot be read."""
-        import json
-
-        try:
-            with open(self.path) as file:
-                return [(_bytes(key), _bytes(mac), addr, hostname)
-                        for key, mac, addr, hostname in json.load(file)]
-        except (OSError, ValueError, TypeError):
-            return []
-
-    def save(self, leases):
-        """Replace the file; what fails is tried again with the next change."""
-        import json
-        import os
-
-        try:
-            with open(self.path + ".new", "w") as file:
-                json.dump([[_hex(key), _hex(mac), addr, hostname]
-                           for key, mac, addr, hostname in leases], file)
-            os.rename(self.path + ".new", self.path)
-        except OSError:
-            pass
-
-
-def _hex(data):
-    return "".join(["%02x" % b for b in data])
-
-
-def _bytes(digits):
-    return bytes([int(digits[i:i + 2], 16) for i in range(0, len(digits), 2)])
 
 
 def _number(addr):

@@ -29,11 +29,14 @@ def os_error(number):
     return OSError(number, _strerror(number)) if _strerror else OSError(number)
 
 
+EAI_NONAME = -2     # a name without an address
 EPERM = 1
 ENOENT = 2
+EIO = 5
 EBADF = 9
 EAGAIN = getattr(errno, "EAGAIN", 11)
 EACCES = 13
+ENODEV = 19
 EINVAL = 22
 EPIPE = 32
 EDESTADDRREQ = getattr(errno, "EDESTADDRREQ", 89)

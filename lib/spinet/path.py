@@ -15,8 +15,10 @@ class Path:
 
     `mtu` is in bytes of IPv4 packet; `matched` the length of the prefix that
     led here; `pseudo` the sum of the transport pseudo-header without the
-    length (RFC 9293, 3.1); `head` the IPv4 header.
+    length (RFC 9293, 3.1); `head` the IPv4 header.  `loop`: see `UdpEndpoint`.
     """
+
+    loop = None
 
     def __init__(self, ip, hop, src, dst, proto, matched, ttl, tos, df):
         self.ip = ip

@@ -22,6 +22,7 @@ that they lie inside the buffer.  None of it allocates on MicroPython, but for t
     ticks_add(t, d), ticks_diff(a, b)  ticks arithmetic; |d| and the true difference below 2**29
     urandom(n)          n random bytes; a fresh `bytes`
     IOBase              what a socket subclasses to be a stream
+    makefile(sock, ...) the file of a socket
     IMPLEMENTATION      "viper", "cpython" or "portable"
     BUFFER, MANY        default bytes of a socket's ring, default bound of the number of things
 
@@ -47,6 +48,10 @@ if sys.implementation.name == "micropython":
     BUFFER = 4096
     MANY = 64
     IOBase = io.IOBase
+
+    def makefile(sock, *args, **kwargs):
+        return sock
+
     try:
         from spinet.prim_viper import (
             add32, cksum, copy, diff32, eq4, eq6, get16, get32, put16, put32,
@@ -64,6 +69,8 @@ else:
     from spinet.prim_cpython import (
         add32, cksum, copy, diff32, eq4, eq6, get16, get32, put16, put32,
     )
+
+    from spinet.cpython import makefile
 
     IOBase = object
     IMPLEMENTATION = "cpython"

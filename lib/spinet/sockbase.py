@@ -1,7 +1,7 @@
 """What all sockets have in common: constants, addresses, waiting, being a stream."""
-from spinet.addr import fmt, parse
-from spinet.errors import EAGAIN, EBADF, ETIMEDOUT, os_error
-from spinet.prim import IOBase, ticks_diff
+from spinet.addr import parse
+from spinet.errors import EAGAIN, EAI_NONAME, EBADF, ETIMEDOUT, os_error
+from spinet.prim import IOBase, makefile, ticks_diff
 
 AF_INET = 2
 SOCK_STREAM = 1
@@ -25,6 +25,15 @@ SO_LINGER = 13
 IP_TOS = 1
 IP_TTL = 2
 IP_MTU_DISCOVER = 10
+IP_MULTICAST_IF = 32
+IP_MULTICAST_TTL = 33
+IP_MULTICAST_LOOP = 34
+IP_ADD_MEMBERSHIP = 35
+IP_DROP_MEMBERSHIP = 36
+IP_UNBLOCK_SOURCE = 37
+IP_BLOCK_SOURCE = 38
+IP_ADD_SOURCE_MEMBERSHIP = 39
+IP_DROP_SOURCE_MEMBERSHIP = 40
 TCP_NODELAY = 1
 TCP_MAXSEG = 2
 TCP_CONGESTION = 13
@@ -49,24 +58,17 @@ NVAL = 32
 ANY = b"\0\0\0\0"
 
 
-def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
-    """One entry `(AF_INET, type, proto, '', (address, port))` for an address in text.
-
-    Raises OSError(-2) for a name: names need a resolver, which this module has not.
-    """
-    if host is None or host == "":
-        host = "0.0.0.0" if flags & 1 or host == "" else "127.0.0.1"
-    elif host == "localhost":
-        host = "127.0.0.1"
+def lookup(stack, host, timeout_ms=-1):
+    """The addresses of a name in text; waits for the resolver (dns.py), which it imports."""
     try:
-        address = fmt(parse(host))
-    except ValueError:
-        raise OSError(-2)
-    return [(AF_INET, type or SOCK_STREAM, proto, "", (address, int(port or 0)))]
+        from spinet.dns import resolver
+    except ImportError:
+        raise os_error(EAI_NONAME)
+    return resolver(stack).resolve(host, timeout_ms)
 
 
-def resolve(address):
-    """(4 bytes, port) of a user's address, (host, port)."""
+def resolve(address, sock):
+    """(4 bytes, port) of a user's address, (host, port); a name is waited for."""
     host, port = address[0], address[1]
     if not 0 <= port <= 65535:
         raise ValueError("port %r is not within 0 to 65535" % (port,))
@@ -75,7 +77,12 @@ def resolve(address):
             return ANY, port
         if host == "<broadcast>":
             return b"\xff\xff\xff\xff", port
-        host = getaddrinfo(host, port)[0][4][0]
+        if host == "localhost":
+            host = "127.0.0.1"
+        try:
+            return parse(host), port
+        except ValueError:
+            host = lookup(sock.stack, host, sock.timeout_ms or -1)[0]
     return parse(host), port
 
 
@@ -88,6 +95,8 @@ class Socket(IOBase):
 
     family = AF_INET
     timeout_ms = -1     # -1: wait for ever
+    files = 0           # files that were made of it and are open: `close` waits for the last
+    close_later = False
 
     def __init__(self, stack):
         self.stack = stack
@@ -184,6 +193,17 @@ class Socket(IOBase):
             if e.errno == EAGAIN:
                 return None
             raise
+
+    def close(self):
+        """Done with the socket; where files of it are open, once the last of them is closed."""
+        if self.files:
+            self.close_later = True
+        elif self.stack is not None:
+            self.really_close()
+
+    def makefile(self, *args, **kwargs):
+        """A file of the socket: on MicroPython itself, which is a stream; see CPython's."""
+        return makefile(self, *args, **kwargs)
 
     def detach(self):
         """Close without a descriptor to give back: -1."""

@@ -2,9 +2,10 @@
 from spinet.addr import fmt
 from spinet.errors import EAGAIN, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP, os_error
 from spinet.sockbase import (
-    ANY, ERR, IP_MTU_DISCOVER, IP_TOS, IP_TTL, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_UDP, MSG_DONTWAIT,
-    MSG_PEEK, RD, SO_BROADCAST, SO_ERROR, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, SOCK_DGRAM,
-    SOL_SOCKET, WR, Socket, octets, resolve,
+    ANY, ERR, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_UDP, IP_DROP_SOURCE_MEMBERSHIP, IP_MTU_DISCOVER,
+    IP_MULTICAST_IF, IP_MULTICAST_LOOP, IP_TOS, IP_TTL, MSG_DONTWAIT, MSG_PEEK, RD, SOCK_DGRAM,
+    SOL_SOCKET, SO_BROADCAST, SO_ERROR, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, Socket, WR,
+    octets, resolve,
 )
 
 
@@ -20,13 +21,13 @@ class DatagramSocket(Socket):
     def bind(self, address):
         """Choose the local address, (host, port); "" is every address, 0 any free port."""
         self._begin()
-        addr, port = resolve(address)
+        addr, port = resolve(address, self)
         self.endpoint.bind(None if addr == ANY else addr, port)
 
     def connect(self, address):
         """Send to, and take from, `address` only; (host, port)."""
         self._begin()
-        addr, port = resolve(address)
+        addr, port = resolve(address, self)
         self.endpoint.connect(addr, port)
 
     def _wait_readable(self, flags):
@@ -114,7 +115,7 @@ class DatagramSocket(Socket):
         """Send one datagram to `address`, the last argument; its length."""
         data = octets(data)
         began = self._begin()
-        addr, port = resolve(args[-1])
+        addr, port = resolve(args[-1], self)
         while True:
             try:
                 return self.endpoint.sendto(data, 0, len(data), addr, port)
@@ -123,11 +124,10 @@ class DatagramSocket(Socket):
                     raise
             self._pump(began)
 
-    def close(self):
-        """Done with the socket."""
-        if self.stack is not None:
-            self.stack = None
-            self.endpoint.close()
+    def really_close(self):
+        """Take no datagram any more."""
+        self.stack = None
+        self.endpoint.close()
 
     def getsockname(self):
         """The local `(host, port)`."""
@@ -140,7 +140,7 @@ class DatagramSocket(Socket):
         return fmt(self.endpoint.remote), self.endpoint.remote_port
 
     def setsockopt(self, level, option, value):
-        """Set an option: REUSEADDR, BROADCAST, TTL, TOS, MTU_DISCOVER."""
+        """Set an option: REUSEADDR, BROADCAST, TTL, TOS, MTU_DISCOVER; groups: see mcastopt.py."""
         endpoint = self.endpoint
         if level == SOL_SOCKET and option in (SO_REUSEADDR, 4):
             endpoint.reuse = bool(value)
@@ -156,8 +156,19 @@ class DatagramSocket(Socket):
             else:
                 endpoint.df = value == 2
             endpoint.repath()
+        elif option in (0x400, 0x401) or level == IPPROTO_IP and (
+                IP_MULTICAST_IF <= option <= IP_DROP_SOURCE_MEMBERSHIP):
+            self._multicast().set_option(self.stack, endpoint, option, value)
         else:
             raise os_error(ENOPROTOOPT)
+
+    def _multicast(self):
+        """The module for the options of groups, which only datagram sockets have."""
+        if self.type != SOCK_DGRAM:
+            raise os_error(ENOPROTOOPT)
+        from spinet import mcastopt
+
+        return mcastopt
 
     def getsockopt(self, level, option, buflen=0):
         """The value of an option; SO_ERROR reports an error once."""
@@ -178,6 +189,8 @@ class DatagramSocket(Socket):
                 return endpoint.ttl
             if option == IP_TOS:
                 return endpoint.tos
+            if IP_MULTICAST_IF <= option <= IP_MULTICAST_LOOP:
+                return self._multicast().get_option(endpoint, option)
         raise os_error(ENOPROTOOPT)
 
     def shutdown(self, how):
@@ -191,10 +204,6 @@ class DatagramSocket(Socket):
     def accept(self):
         """A datagram socket accepts no connections."""
         raise os_error(EOPNOTSUPP)
-
-    def makefile(self, *args, **kwargs):
-        """The socket itself: it is a stream."""
-        return self
 
     def ready(self):
         """What `ioctl` would answer to a poll (RD, WR, ERR, HUP), without pumping the stack."""

@@ -11,14 +11,16 @@ to wait and may not, ETIMEDOUT when it waited too long, EINPROGRESS while a
 non-blocking `connect` is under way.
 """
 from spinet.addr import fmt, parse
-from spinet.errors import EAFNOSUPPORT, EPROTONOSUPPORT, os_error
+from spinet.errors import EAFNOSUPPORT, EAI_NONAME, EPROTONOSUPPORT, os_error
 from spinet.sockbase import (
-    AF_INET, INADDR_ANY, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, IP_MTU_DISCOVER,
-    IP_TOS, IP_TTL, MSG_DONTWAIT, MSG_PEEK, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_RAW,
+    AF_INET, INADDR_ANY, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, IP_ADD_MEMBERSHIP,
+    IP_ADD_SOURCE_MEMBERSHIP, IP_BLOCK_SOURCE, IP_DROP_MEMBERSHIP, IP_DROP_SOURCE_MEMBERSHIP,
+    IP_MTU_DISCOVER, IP_MULTICAST_IF, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TOS, IP_TTL,
+    IP_UNBLOCK_SOURCE, MSG_DONTWAIT, MSG_PEEK, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_RAW,
     SOCK_STREAM, SOL_SOCKET, SOMAXCONN, SO_BROADCAST, SO_ERROR, SO_KEEPALIVE, SO_LINGER,
     SO_OOBINLINE, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, TCP_CONGESTION, TCP_INFO,
     TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK,
-    TCP_USER_TIMEOUT, getaddrinfo,
+    TCP_USER_TIMEOUT, lookup,
 )
 from spinet.sockdgram import DatagramSocket
 from spinet.sockstream import StreamSocket
@@ -58,6 +60,26 @@ def make(stack, type=SOCK_STREAM, proto=0):
     if type == SOCK_RAW and proto == IPPROTO_ICMP:
         return DatagramSocket(stack, stack.raw.endpoint(proto), type)
     raise os_error(EPROTONOSUPPORT)
+
+
+def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
+    """An entry `(AF_INET, type, proto, '', (address, port))` for each address of a host.
+
+    A name is looked up on the default stack, which is waited for; OSError(-2) if it has no address.
+    `flags` 1 (passive) makes None stand for every address, 4 (numeric) takes no names.
+    """
+    if host is None or host == "":
+        host = "0.0.0.0" if flags & 1 or host == "" else "127.0.0.1"
+    elif host == "localhost":
+        host = "127.0.0.1"
+    try:
+        addresses = [fmt(parse(host))]
+    except ValueError:
+        if flags & 4:
+            raise os_error(EAI_NONAME)
+        addresses = lookup(default(), host)
+    return [(AF_INET, type or SOCK_STREAM, proto, "", (address, int(port or 0)))
+            for address in addresses]
 
 
 def create_connection(address, timeout=None):

@@ -34,7 +34,7 @@ class StreamSocket(Socket):
         self._begin()
         if self.conn is not None or self.listener is not None:
             raise os_error(EINVAL)
-        addr, port = resolve(address)
+        addr, port = resolve(address, self)
         if addr == ANY:
             addr = None
         else:
@@ -86,7 +86,7 @@ class StreamSocket(Socket):
         if conn is not None:
             error = conn.connect_error()
             raise os_error(EALREADY if error == EINPROGRESS else error or EISCONN)
-        addr, port = resolve(address)
+        addr, port = resolve(address, self)
         if addr == ANY:
             addr = b"\x7f\0\0\1"
         self.conn = conn = self.stack.tcp.connect(
@@ -262,15 +262,12 @@ class StreamSocket(Socket):
         if how != SHUT_RD:
             self.conn.shutdown()
 
-    def close(self):
-        """Done with the socket; what was sent is still delivered while the stack is polled.
+    def really_close(self):
+        """What was sent is still delivered while the stack is polled.
 
         With SO_LINGER of some seconds a socket that may wait does so, until all that was sent is
         acknowledged or the time is up.
         """
-        stack = self.stack
-        if stack is None:
-            return
         began = self._begin()
         if self.listener is not None:
             self.listener.close()
@@ -440,10 +437,6 @@ class StreamSocket(Socket):
         listener.rcvbuf = self._option(SOL_SOCKET, SO_RCVBUF, 0)
         listener.sndbuf = self._option(SOL_SOCKET, SO_SNDBUF, 0)
         listener.maxseg = self._option(IPPROTO_TCP, TCP_MAXSEG, 0)
-
-    def makefile(self, *args, **kwargs):
-        """The socket itself: it is a stream."""
-        return self
 
     def ready(self):
         """What `ioctl` would answer to a poll (RD, WR, ERR, HUP), without pumping the stack."""

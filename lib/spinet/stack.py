@@ -175,6 +175,10 @@ class Stack:
 
     def close(self):
         """Reset connections, close sockets and ports; idempotent."""
+        for name in list(self.services):
+            part = self.services.pop(name)
+            if hasattr(part, "close"):
+                part.close()
         self.tcp.close()
         for ip in list(self.interfaces):
             self.remove(ip)

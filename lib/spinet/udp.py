@@ -4,10 +4,12 @@ from spinet.errors import (
     EACCES, EADDRINUSE, EAGAIN, ECONNREFUSED, EDESTADDRREQ, EHOSTUNREACH, EMSGSIZE, ENETUNREACH,
     os_error,
 )
+from spinet.path import Path
 from spinet.prim import BUFFER, cksum, copy, eq4
 
 PROTO = 17
 ANY = b"\0\0\0\0"
+ALL_HOSTS = b"\xe0\0\0\1"
 
 
 class UdpEndpoint(Datagrams):
@@ -15,8 +17,14 @@ class UdpEndpoint(Datagrams):
 
     Addresses are 4 bytes; `addr` None is every address.  `reuse` lets several
     share a port, `broadcast` permits to send to all, `error` is a pending
-    errno, 0 if there is none.
+    errno, 0 if there is none.  `groups` are the memberships (igmp.py);
+    `multicast_if` is the interface for what is sent to a group.
     """
+
+    groups = ()
+    multicast_ttl = 1
+    multicast_loop = True
+    multicast_if = None
 
     def __init__(self, udp, rcvbuf):
         Datagrams.__init__(self, rcvbuf)
@@ -33,7 +41,7 @@ class UdpEndpoint(Datagrams):
     def bind(self, addr, port):
         """Take datagrams to `addr` and `port` (0: a free one, at random)."""
         udp = self.udp
-        if addr is not None:
+        if addr is not None and not 224 <= addr[0] < 240:
             udp.stack.check_own(addr)
         port = port or udp.free_port()
         udp.enter(self, addr, port)
@@ -52,6 +60,8 @@ class UdpEndpoint(Datagrams):
 
     def path_to(self, addr, src=None):
         """The path to `addr` with this endpoint's options."""
+        if 224 <= addr[0] < 240:
+            return self._group_path(bytes(addr), src or self.addr)
         path = self.udp.stack.path(bytes(addr), PROTO, src or self.addr, self.ttl, self.tos,
                                    self.df)
         if path is None:
@@ -59,6 +69,29 @@ class UdpEndpoint(Datagrams):
         if path.hop is path.ip.id.broadcast and path.ip.id.arp and not self.broadcast:
             raise os_error(EACCES)
         return path
+
+    def _group_path(self, addr, src):
+        """The path to a group.  `path.loop` leads to the members on this host, if they are to
+        hear what is sent (RFC 1112, 6.1)."""
+        if src is not None and src[0] >= 224:
+            src = None
+        path = (self.multicast_if or self.udp.stack).path(
+            addr, PROTO, src, self.multicast_ttl, self.tos, self.df)
+        if path is None:
+            raise os_error(ENETUNREACH)
+        lo = self.udp.stack.lo
+        if self.multicast_loop:
+            path.loop = Path(lo, lo.id.broadcast, path.src, addr, PROTO, 0, self.multicast_ttl,
+                             self.tos, self.df)
+        return path
+
+    def hears(self, ip, buf, h):
+        """Whether it is in the group, and hears the sender, of a datagram with its header at
+        `buf[h]` that has come by `ip`."""
+        for m in self.groups:
+            if eq4(buf, h + 16, m.group, 0) and (m.ip is ip or ip.id.loopback):
+                return m.wants(buf, h + 12)
+        return eq4(buf, h + 16, ALL_HOSTS, 0)
 
     def repath(self):
         """An option that packets carry has changed."""
@@ -93,9 +126,18 @@ class UdpEndpoint(Datagrams):
         """Send from an address and port of the caller's choosing, as a transparent gateway does."""
         return self.udp.send(self.path_to(dst, bytes(src)), sport, dport, buf, start, end)
 
+    def failed(self, error):
+        """The network says that what was sent did not arrive: an errno."""
+        self.error = error
+        if self.waiter:
+            self.waiter()
+
     def close(self):
         """Take nothing any more; idempotent."""
         self.udp.leave(self)
+        igmp = self.udp.stack.services.get("igmp")
+        if self.groups and igmp is not None:
+            igmp.forget(self)
 
 
 class Udp:
@@ -159,6 +201,9 @@ class Udp:
         n = end - start + 8
         if n > 65515:
             raise os_error(EMSGSIZE)
+        loop = path.loop
+        if loop is not None and self.stack.lo.has_group(path.dst):
+            self.send(loop, sport, dport, buf, start, end)
         ip = path.ip
         if n + 20 > path.mtu:
             return self._send_large(path, sport, dport, buf, start, end)
@@ -219,11 +264,13 @@ class Udp:
         """Give the datagram to the endpoint that it fits best, a broadcast to all that it fits."""
         sport = buf[s] << 8 | buf[s + 1]
         dport = buf[s + 2] << 8 | buf[s + 3]
-        group = ip.rx_group
+        group = ip.rx_group or ip.id.loopback and 224 <= buf[h + 16] < 240
         best = self.any
         score = 0
         for e in self.ports.get(dport, ()):
             mark = self._score(e, buf, h, sport)
+            if mark and group and 224 <= buf[h + 16] < 240 and not e.hears(ip, buf, h):
+                mark = 0
             if mark > score or mark and group:
                 if score and group:
                     self._push(best, buf, h, s, end, sport, dport)
@@ -260,9 +307,7 @@ class Udp:
                         buf, h + 16, e.remote, 0):
                     if type == 3 and code == 4 and e._path and 68 <= info < e._path.mtu:
                         e._path.mtu = info
-                    e.error = (EMSGSIZE if code == 4 else ECONNREFUSED if code in (2, 3)
-                               else ENETUNREACH if code in (0, 6) else EHOSTUNREACH)
-                    if e.waiter:
-                        e.waiter()
+                    e.failed(EMSGSIZE if code == 4 else ECONNREFUSED if code in (2, 3)
+                             else ENETUNREACH if code in (0, 6) else EHOSTUNREACH)
                     return
         self.count["bad_icmp"] += 1

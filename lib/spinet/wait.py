@@ -7,6 +7,8 @@ For a port whose `pollable` is False, because nothing can come by it, it does no
 import select
 import time
 
+from spinet.prim import ticks_diff
+
 
 def _sleep_ms(ms):
     time.sleep(ms / 1000)
@@ -47,3 +49,35 @@ class Waiter:
             for pollable in found:
                 self._poller.register(pollable, 1)
         self._poller.poll(ms)
+
+
+def until(stack, thing, timeout_ms=-1):
+    """Keep `stack` going until `thing.done`; whether it is.  False after `timeout_ms`, if not -1.
+
+    False at once, if need be, when called from within `poll`, where nothing can happen.
+    """
+    began = stack.clock()
+    timers = stack.timers
+    while not thing.done:
+        if stack.polling:
+            return False
+        wait = stack.poll()
+        if timeout_ms >= 0:
+            left = timeout_ms - ticks_diff(timers.now, began)
+            if left <= 0:
+                return thing.done
+            wait = min(wait, left)
+        if timers.worked:
+            timers.worked = False   # perhaps just what we wait for has come
+        elif wait:
+            stack.wait(wait)
+    return True
+
+
+async def until_async(stack, thing):
+    """As `until`, for a task of asyncio: others run in the meantime."""
+    import asyncio
+
+    while not thing.done:
+        stack.poll()
+        await asyncio.sleep(0.005)

@@ -45,6 +45,9 @@ class ENC28J60Model(Slave):
     pair), `rbias` (ohms; None: as the revision wants it), `hold_ns` (what CS must stay low after
     the last bit of a MAC or MII access, checked only if not 0; silicon wants 210).
 
+    Variant where sources differ: `mac_bits` (BFS and BFC work on MAC and MII registers as on
+    others; a published driver that everybody uses depends on it, the data sheet forbids it).
+
     Faults, all off: `absent` (None, "high", "low": MISO), `impostor` (bytes that another chip
     answers with), `deaf` (0; 1 until RXRST, 2 until the chip is reset, 3 until its pin says so),
     `tx_stalls` (this many frames never end), `lost_txif` (this many ends without TXIF),
@@ -72,7 +75,7 @@ class ENC28J60Model(Slave):
         self.dice = r.Dice(seed)
         self.partner_full = partner_full
         self.fcs = fcs
-        self.runts = self.clock_stops = False
+        self.runts = self.clock_stops = self.mac_bits = False
         self.rbias = None
         self.absent = self.impostor = None
         self.deaf = self.tx_stalls = self.lost_txif = self.bad_next = 0
@@ -99,6 +102,7 @@ class ENC28J60Model(Slave):
         self._latched = False
         self._op = -1
         self._arg = self._pos = 0
+        self._then_ms = self._then_ns = -1      # when `select` looked around last
         self.rx = Receiver(self)
         self.tx = Transmitter(self)
         self.dma = Dma(self)

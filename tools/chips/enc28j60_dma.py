@@ -98,7 +98,10 @@ class Dma:
     # --- self-test ---
 
     def self_test(self):
-        """EBSTCON.BISTST is set: fill the memory, sum it up.  What exactly is unconfirmed."""
+        """EBSTCON.BISTST is set: fill the memory, sum it up.
+
+        The sum of an address fill, 0xF807, is known from silicon; the other fills are made up.
+        """
         chip = self.chip
         regs = chip.regs
         if chip.rxen() or chip.regs[ECON1] & _TXRTS:

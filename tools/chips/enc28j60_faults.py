@@ -2,7 +2,8 @@
 from chips.faults import Fault, common
 
 # A chip that lost its registers shows by whichever is looked at first.
-_LOST = ("chip_lost", "registers_lost", "rx_bad_header", "phy_timeout", "absent")
+_LOST = ("chip_lost", "registers_lost", "rx_bad_header", "rx_phantom", "phy_timeout",
+         "absent")
 
 
 def _good(rig):
@@ -51,8 +52,14 @@ def _deafen(rig, rand):
 
 def _upset(rig, rand):
     """A bit of a register that matters falls over, as by radiation or a spike."""
-    regs = (0x09, 0x0B, 0x1B, 0x1F, 0x38, 0x40, 0x42, 0x4B, 0x60, 0x65, 0x0D)
+    regs = (0x1B, 0x1F, 0x38, 0x40, 0x4B, 0x60, 0x65)
     rig.chip.regs[regs[rand.below(len(regs))]] ^= 1 << rand.below(8)
+
+
+def _upset_worse(rig, rand):
+    """The same where it changes frames, for half a second: in the bounds of the ring old frames may
+    look like new ones, in MACON3 padding or checksum are missing."""
+    rig.chip.regs[(0x09, 0x0B, 0x0D, 0x42)[rand.below(4)]] ^= 1 << rand.below(5)
     rig.chip.rx.load()
 
 
@@ -89,6 +96,7 @@ FAULTS = common(_LOST) + (
     Fault("TXIF lost", _lose_txif, _good),
     Fault("receiver deaf", _deafen, least_ms=1000),
     Fault("register upset", _upset),
+    Fault("register upset, worse", _upset_worse, alters=True),
     Fault("put to sleep", _doze, shows=_LOST, least_ms=1600),
     Fault("clock one bit late", _shift, _no_shift, shows=_LOST, least_ms=1600),
     Fault("poor signal", _weak, _strong, most_ms=5000),

@@ -23,7 +23,8 @@ _BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 _PAUSE = b"\x01\x80\xc2\x00\x00\x01"
 _UCEN, _ANDOR, _CRCEN, _PMEN, _MPEN, _HTEN, _MCEN, _BCEN = 128, 64, 32, 16, 8, 4, 2, 1
 _WRONG = (0x1234, 0xFFFF, 0x0001, 0x0040)
-_BURST = 4          # frames fetched at once without virtual time
+_BURST = 4          # frames fetched at once without virtual time ...
+_ROOM = 1530        # ... while there is so much room
 
 
 def hash_bit(mac, i=0):
@@ -123,11 +124,11 @@ class Receiver:
             arrival.add(0, wire_ns(n))
 
     def fetch(self):
-        """Without virtual time: what the wire has, when the host has taken the last."""
+        """Without virtual time: what the wire has and the ring holds, when the last was taken."""
         chip = self.chip
         if not self.pktcnt and self.on():
             k = _BURST
-            while k:
+            while k and self.free() >= _ROOM:
                 n = chip.wire.recv(self.frame)
                 if not n:
                     return

@@ -17,7 +17,9 @@ class Writes:
         if kind == r.MAC or kind == r.MII:
             if op != WCR:
                 self.violate("bit-op", "BFS or BFC on MAC or MII register 0x%02x" % i)      # (3)
-                return
+                if not self.mac_bits:
+                    return
+                v = self.regs[i] | v if op == BFS else self.regs[i] & ~v & 255
             if not self.awake():
                 self.violate("asleep" if self.regs[ECON2] & _PWRSV else "dead-time",
                              "MAC or MII register 0x%02x written" % i)

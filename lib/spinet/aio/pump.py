@@ -39,6 +39,7 @@ class Pump:
         self._running = False
         self._handle = None     # of the next `run`: soon, or when a timer is due
         self._timed = False     # it is the timer
+        self._fds = []          # descriptors that wake us
         self._ports = []
         self.soon()
 
@@ -65,7 +66,16 @@ class Pump:
         """The 4 bytes of the address of `host`, a name or an address in text."""
         if host == "localhost":
             return b"\x7f\0\0\1"
-        return self.address(host)
+        try:
+            return parse(host)
+        except ValueError:
+            pass
+        from spinet import dns
+
+        try:
+            return parse((await dns.resolver(self.stack).lookup(host))[0])
+        except OSError as e:
+            raise socket.gaierror(socket.EAI_NONAME, "no address for %r (%s)" % (host, e))
 
     def now(self):
         """Tell the stack what time it is, before something is asked of it out of turn."""
@@ -107,20 +117,21 @@ class Pump:
         for port in ports:
             if port is None:
                 continue
-            if port.pollable is not None:
+            if port.pollable:
+                self._fds.append(port.fileno())
                 self.loop.add_reader(port.fileno(), self.run)
             elif hasattr(port, "on_frame"):
                 port.on_frame = self.soon
 
     def _unwatch(self):
         for port in self._ports:
-            if port is None:
-                continue
             if hasattr(port, "on_frame"):
                 port.on_frame = None
-            elif port.pollable is not None and not self.loop.is_closed():
-                self.loop.remove_reader(port.fileno())
+        if not self.loop.is_closed():
+            for fd in self._fds:
+                self.loop.remove_reader(fd)
         self._ports = []
+        self._fds = []
 
     def stop(self):
         """Leave the stack alone; idempotent."""

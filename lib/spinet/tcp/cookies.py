@@ -110,7 +110,10 @@ class Cookies:
                 return False
         if not listener.has_room():
             tcp.count["backlog_full"] += 1
-        elif tcp.room():
+            return True
+        if tcp.connections >= tcp.connections_max and listener.half_open:
+            listener.half_open[0].end(0)    # a peer that is there counts more
+        if tcp.room():
             try:
                 self._open(listener, path, buf, s, p, cookie, MSS[mss])
             except MemoryError:

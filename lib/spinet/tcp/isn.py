@@ -38,6 +38,8 @@ class Clock(Timer):
                 from spinet.tcp.days import look
 
                 self._seen = look(self._tcp, self._seen, now)
+            except ImportError:
+                pass        # left out of this board
             except MemoryError:
                 self._tcp.count["no_memory"] += 1
 

@@ -36,14 +36,15 @@ class Listener:
         if not self.has_room():
             tcp.count["backlog_full"] += 1
             return
-        if not tcp.room():
-            return
         half_open = self.half_open
-        if len(half_open) >= self._half_open_max():
+        if len(half_open) >= self._half_open_max() or (
+                half_open and tcp.connections >= tcp.connections_max):
             tcp.count["half_open_full"] += 1
             if self._cookie(path, buf, s, p) or not half_open[0].retries:
                 return
             half_open[0].end(0)
+        elif not tcp.room():
+            return
         c = self.child(path, buf, s, p)
         tcp.draw_isn(c)
         self.enter(c)

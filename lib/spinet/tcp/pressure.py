@@ -4,17 +4,18 @@ A peer can hold connections, and the memory of their send rings, for ever: with
 a window that stays shut, or opens by a byte at a time ("sockstress", "slow
 read").  Nobody is bothered while there is room.  When there is none, there go
 
+0. half-open connections whose peer has let a second go by;
 1. connections that their user has closed and whose data has all been
    acknowledged, so that only the peer's FIN is missing;
 2. connections whose peer has taken less than `LEAST` bytes of the data that
    waits for it in the last `PATIENCE_MS`.
 
-Both get a reset, the user of the second ECONNABORTED.  An idle connection with
+The last two get a reset, the user of the last ECONNABORTED.  An idle connection with
 nothing to send is not touched: keepalive and the program's own time-outs are
 for that.
 """
 from spinet.prim import diff32, ticks_diff
-from spinet.tcp.states import ESTABLISHED, FIN_WAIT_2, ORPHAN, TIME_WAIT
+from spinet.tcp.states import ESTABLISHED, FIN_WAIT_2, ORPHAN, SYN_RECEIVED, TIME_WAIT
 
 PATIENCE_MS = 30000
 LEAST = 1024
@@ -39,6 +40,9 @@ class Pressure:
         seen = {}
         gone = 0
         for c in tcp.all():
+            if c.state == SYN_RECEIVED and c.listener and c.retries:
+                c.end(0)
+                gone += 1
             if not ESTABLISHED <= c.state < TIME_WAIT:
                 continue
             if c.state == FIN_WAIT_2 and c.flags & ORPHAN:

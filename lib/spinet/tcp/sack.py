@@ -44,7 +44,8 @@ class Board:
         """
         sacked = self.sacked
         n = 0
-        self.dsack = 0
+        if self.dsack:
+            self.dsack = 0
         if ack:
             if c.recover:
                 self.high_rxt = max(self.high_rxt - ack, 0)
@@ -190,6 +191,7 @@ class Board:
         if self.again:
             n = min(c.snd_max, c.mss)
             output.again(c, c.snd_max - n, n)
+            self.undo += n      # that it was not needed says nothing of earlier ones
         self.probe = c.snd_max
         c.flags &= ~PROBE       # new data may have begun it again: the timeout is next
         c.t_rexmt = c.arm(c.rto)

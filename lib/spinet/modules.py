@@ -1,0 +1,59 @@
+"""`spinet.install()`: programs that know nothing of spinet find it under the names they import.
+
+`socket` (and `usocket`) become spinet's sockets; `network`, and `ssl` where the firmware has `tls`
+but not that, are added where they are missing.  Modules that have imported `socket` before keep
+what they have, so install first: in `boot.py`, right behind the lines that make the interface.
+
+On CPython `socket` becomes a copy of the system's module with spinet's functions in it; what is
+asked of that copy and not of spinet's concern (`AF_UNIX`, `socketpair` ...) is the system's.
+"""
+import sys
+
+from spinet import socket
+
+_before = {}        # name: what stood there, None for nothing
+
+
+def install(stack=None):
+    """Put spinet where others look for it; `stack`, if given, becomes the default one (`use`)."""
+    if stack is not None:
+        socket.use(stack)
+    if sys.implementation.name != "micropython":
+        from spinet.cpython import module
+
+        _put("socket", module())
+        return
+    _put("socket", socket)
+    _put("usocket", socket)
+    if not _exists("network"):
+        from spinet import network
+
+        _put("network", network)
+    if _exists("tls") and not _exists("ssl"):
+        from spinet import ssl
+
+        _put("ssl", ssl)
+
+
+def uninstall():
+    """Undo `install`; idempotent.  Modules that imported in between keep spinet's."""
+    for name in list(_before):
+        module = _before.pop(name)
+        if module is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = module
+
+
+def _put(name, module):
+    if name not in _before:
+        _before[name] = sys.modules.get(name)
+    sys.modules[name] = module
+
+
+def _exists(name):
+    try:
+        __import__(name)
+    except ImportError:
+        return False
+    return True

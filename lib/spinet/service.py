@@ -1,0 +1,40 @@
+"""What the protocols above UDP are made of: an endpoint that acts on a datagram when it comes."""
+from spinet.udp import UdpEndpoint
+
+
+class Service(UdpEndpoint):
+    """A UDP endpoint without a queue.  Subclass it and give it `datagram`.
+
+    `count` is the protocol's: what `datagram` refuses with a ValueError counts as "malformed", no
+    memory as "no_memory", an answer that cannot be sent as "not_sent".  None of it leaves `poll`.
+    """
+
+    def __init__(self, stack, count):
+        UdpEndpoint.__init__(self, stack.udp, 0)
+        self.stack = stack
+        self.count = count
+
+    def datagram(self, buf, h, start, end, sport):
+        """The payload `buf[start:end]` has come from the port `sport`; IPv4 header at `buf[h]`."""
+        raise NotImplementedError
+
+    def push(self, buf, h, start, end, sport, dport):
+        """Take a datagram."""
+        try:
+            self.datagram(buf, h, start, end, sport)
+        except ValueError:
+            self.count["malformed"] += 1
+        except MemoryError:
+            self.count["no_memory"] += 1
+        except OSError:
+            self.count["not_sent"] += 1
+        return True
+
+
+def tell(function, *what):
+    """Call a user's function, if there is one, from within `poll`; what it raises is printed."""
+    if function is not None:
+        try:
+            function(*what)
+        except Exception as e:
+            print("spinet: in a callback: %r" % e)
