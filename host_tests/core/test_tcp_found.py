@@ -195,3 +195,14 @@ def test_a_tuple_used_again_in_the_same_millisecond_begins_elsewhere():
     assert p.iss != first
     p.send("A", 1, absolute_ack=(first + 1) & 0xFFFFFFFF)
     p.one("R")
+
+
+def test_a_segment_that_is_not_full_may_be_too_large_as_well():
+    p = Peer()
+    s = p.accept()
+    s.send(b"m" * 1000)
+    sizes = []
+    for _ in range(100):
+        p.run(1000)
+        sizes += [len(x.data) for x in p.take()]
+    assert sizes[0] == 1000 and sizes[-1] == 512, sizes
