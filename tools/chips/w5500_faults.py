@@ -3,7 +3,7 @@ from chips.faults import Fault, common
 
 # A chip that lost its registers shows by whichever is looked at first.
 _LOST = ("registers_lost", "socket_lost", "rx_pointer", "rx_bad_length", "command_timeout",
-         "absent", "tx_stuck")
+         "absent", "tx_stuck", "spi_errors")
 
 
 def _tear(rig, rand):
