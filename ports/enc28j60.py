@@ -333,7 +333,7 @@ class ENC28J60(Sender):
         self._avail = 0
         self._trouble = True
         self._strikes += 1
-        if why[:3] == "rx_" and self._strikes <= 2 and self._resync():
+        if why.startswith("rx_") and self._strikes <= 2 and self._resync():
             return
         if self._strikes <= 4 and self._set_up():
             return

@@ -8,6 +8,7 @@ from kit import Random, heap_locked, raises
 from spinet import prim
 from spinet.ports.enc28j60 import ENC28J60
 
+SLOW = ("test_a_quiet_network_costs_nothing", "test_deafness")
 PORTABLE = prim.IMPLEMENTATION == "portable"       # slow
 GROUP = b"\x01\x00\x5e\x00\x00\xfb"
 

@@ -177,3 +177,32 @@ def test_larger_segments_are_not_tried_before_smaller_ones_had_an_answer():
     p.run(100000)
     sizes = [len(x.data) for x in p.take()]
     assert sizes[-1] == 512 and sizes == sorted(sizes, reverse=True), sizes
+
+
+def test_a_tuple_used_again_in_the_same_millisecond_begins_elsewhere():
+    # Else an old SYN and an old ACK, both duplicates, would open a connection with nobody.
+    p = Peer()
+    server = p.stack.socket()
+    server.bind(("", 80))
+    server.listen()
+    p.send("S")
+    p.one("SA", 0, 1)
+    first = p.iss
+    p.send("A", 1, 1)
+    p.send("R", 1)
+    p.send("S")
+    p.one("SA", 0, 1)
+    assert p.iss != first
+    p.send("A", 1, absolute_ack=(first + 1) & 0xFFFFFFFF)
+    p.one("R")
+
+
+def test_a_segment_that_is_not_full_may_be_too_large_as_well():
+    p = Peer()
+    s = p.accept()
+    s.send(b"m" * 1000)
+    sizes = []
+    for _ in range(100):
+        p.run(1000)
+        sizes += [len(x.data) for x in p.take()]
+    assert sizes[0] == 1000 and sizes[-1] == 512, sizes

@@ -55,6 +55,12 @@ class Scenario:
         kind = self.rand.choose("cable", "cable", "cable", "ip", "ip", "switch", "router")
         self.facts.append(kind)
         getattr(self, "_" + kind)()
+        # Without congestion control a queue that is too short is never let recover.
+        for host in self.hosts:
+            if host.stack.tcp.congestion.__name__.endswith("none"):
+                for pipe in self.pipes:
+                    if pipe.drops:
+                        self.gentle = False
 
     def _host(self):
         rand = self.rand
