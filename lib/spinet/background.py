@@ -9,8 +9,8 @@ on its way out: none is lost.
 
 To know when the program is inside, the public methods of sockets, endpoints, `Stack` and `LAN`
 are wrapped as long as there is a Background, and the one by which all UDP is sent. Nobody else
-pays for it: without one they are what they were. Who builds on the stack by other means than
-these adds his class by `guard`.
+pays for it: without one they are what they were. Optional modules name
+theirs by `public` (service.py); who builds on the stack by other means adds his class by `guard`.
 """
 try:
     from micropython import schedule
