@@ -555,6 +555,38 @@ def test_stop_where_the_server_does_not_answer_arp_or_the_link_is_lost():
     assert h.state() == d.IDLE and not h.take()
 
 
+def test_stopped_by_the_function_that_hears_of_it():
+    def nak(h):
+        h.run(1800000)
+        h.reply(m.NAK)
+
+    def expired(h):
+        h.run(3600000)
+
+    def conflict(h):
+        h.conflict()
+        h.run(1000)
+        h.conflict()
+
+    def moved(h):
+        h.client.link_down()
+        h.client.link_up()
+        h.reply(m.ACK, "10.0.0.78")
+
+    for lose in (nak, expired, conflict, moved):
+        h = Host().bind()
+        h.client.on_change = h.client.stop
+        lose(h)
+        h.take()
+        h.run(200000)
+        assert h.state() == d.IDLE and not h.take() and not h.ip.addresses, lose
+        assert not h.stack.udp.ports and not h.link.arp.claims
+        h.client.on_change = lambda: None
+        h.client.start()
+        h.run(0)
+        assert h.one(m.DISCOVER)
+
+
 def test_start_with_an_address_of_before_the_reboot():
     h = Host(start=False)
     h.client.start(parse(ADDRESS))

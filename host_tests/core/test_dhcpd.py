@@ -317,8 +317,10 @@ def test_our_clients_and_our_server():
     c.clients[1].link_up()
     c.run(2)
     assert c.clients[1].state == BOUND and c.server.count["ack"] == 7
+    assert c.stacks[0].stats()["eth0.dhcpd"] is c.server.count
     c.server.close()
     c.server.close()
+    assert "eth0.dhcpd" not in c.stacks[0].stats()
     assert not c.stacks[0].raw.endpoints
 
 

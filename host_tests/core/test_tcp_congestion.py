@@ -219,6 +219,25 @@ def test_cubic_converges_fast_and_a_timeout_leaves_no_plateau():
     assert c.cc_state.w_max == c.ssthresh and c.cc_state.k == 0
 
 
+def test_cubic_survives_the_clock():
+    c = Path()
+    s = c.cc_state
+    s.w_max = 100 * 1448
+    s.k = 500
+    for t in (0x1FFFFFFF, -0x20000000, -1000):
+        assert cubic._window(s, t, 1448) > s.w_max or t == -1000
+    c.cwnd = 50 * 1448
+    c.ssthresh = 1448
+    cubic.acked(c, 1448)
+    c.now = -0x1FFFFFFF & 0x3FFFFFFF
+
+    def work():
+        cubic.acked(c, 1448)
+
+    heap_locked(work)
+    assert c.cwnd <= 51 * 1448
+
+
 def test_cubic_takes_nothing_from_the_heap():
     c = Path()
     c.cwnd = 400 * 1448

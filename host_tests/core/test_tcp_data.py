@@ -1,5 +1,5 @@
 """Data in sequence and out of it, windows, acknowledgements, Nagle: against a scripted peer."""
-from net import Peer
+from net import Net, Peer
 
 from spinet.socket import IPPROTO_TCP, TCP_NODELAY
 
@@ -267,3 +267,22 @@ def test_urgent_data_stays_in_the_stream():
     s = p.accept()
     p.send("PAU", 1, 1, b"urgent")
     assert s.recv(10) == b"urgent"
+
+
+def test_a_window_of_less_than_a_segment_lets_no_longer_one_go():
+    """What a small congestion window held back goes when the persist timer says so, in segments."""
+    net = Net()
+    client, server = net.pair()
+    net.run(1000)
+    client.conn.cwnd = client.conn.mss - 8
+    longest = []
+    send = net.ends[0].send_to
+
+    def watch(frame):
+        longest.append(len(frame))
+        send(frame)
+
+    net.ends[0].send_to = watch
+    client.send(bytes(3000))
+    net.run(5000)
+    assert server.recv(4000) == bytes(3000) and max(longest) <= 1514

@@ -1,5 +1,7 @@
 """Path MTU: what routers say, what they do not say, and looking again."""
+from kit import heap_locked
 from net import Peer, checksum
+from test_tcp_alloc import Slots
 from test_tcp_icmp import quote
 
 from spinet.tcp import pmtu
@@ -90,6 +92,19 @@ def test_ten_minutes_later_larger_segments_are_tried_again():
     assert s.conn.mss == 1460
     s.close()
     p.take()
+
+
+def test_a_window_of_one_segment_grows_with_the_segment():
+    p, s = sending()
+    acknowledge(p, s)
+    search = pmtu.Search(s.conn)
+    search.use(1000)
+    s.conn.cwnd = s.conn.mss        # as after a timeout
+    search.use(1500)
+    p.take()
+    s.send(b"n" * 5000)
+    assert len(p.take()[0].data) == 1460
+
 
 
 def test_a_router_that_says_no_again_is_asked_again_ten_minutes_later():
@@ -186,3 +201,22 @@ def test_small_interfaces_are_never_told_to_send_more():
     assert s.conn.path.mtu == 552
     p.run(10 * MINUTE)
     assert s.conn.path.mtu == 600 and s.conn.mss == 560
+
+
+def test_no_heap_where_routers_may_fragment():
+    p, s = sending()
+    too_big(p, 1, 68)
+    acknowledge(p, s)
+    p.take()
+    slots = Slots(p.end.mac)
+    p.ip.id.port = slots
+    data = b"z" * 1024
+
+    def work():
+        assert s.send(data) == 1024
+        for _ in range(10):
+            p.clock.advance(200)
+            p.stack.poll()
+
+    heap_locked(work)
+    assert slots.sent >= 3

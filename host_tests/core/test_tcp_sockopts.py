@@ -481,3 +481,21 @@ def test_no_heap_with_quick_acknowledgements_user_timeout_and_small_rings():
 
     heap_locked(work)
     assert slots.sent >= 6
+
+
+def test_no_heap_for_keepalive():
+    p = Peer()
+    s = p.accept()
+    s.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)
+    for option, value in ((TCP_KEEPIDLE, 1), (TCP_KEEPINTVL, 1), (TCP_KEEPCNT, 100)):
+        s.setsockopt(IPPROTO_TCP, option, value)
+    slots = Slots(p.end.mac)
+    p.ip.id.port = slots
+
+    def work():
+        for _ in range(20):
+            p.clock.advance(500)
+            p.stack.poll()
+
+    heap_locked(work)
+    assert slots.sent == 10

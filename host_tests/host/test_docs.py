@@ -6,7 +6,7 @@ import pytest
 import mp_runner
 
 ROOT = mp_runner.ROOT
-TABLES = sorted((ROOT / "docs").glob("rfc-*.md"))
+TABLES = sorted([*(ROOT / "docs").glob("rfc-*.md"), ROOT / "docs/tcp-regressions.md"])
 SOURCES = {file: file.read_text() for folder in ("lib/spinet", "ports")
            for file in (ROOT / folder).rglob("*.py")}
 TESTS = {name for file in (ROOT / "host_tests").glob("*/test_*.py")

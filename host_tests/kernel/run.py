@@ -1,8 +1,10 @@
 """Our side of the tests of names, time, groups and tools: runs what a test says.
 
     run.py ADDRESS/LEN[,GATEWAY] PORT... < CODE
+    run.py none < CODE
 
-`stack` is a host with an interface on each PORT (see peer.py), the first with the address, `ip`.
+`stack` is a host with an interface on each PORT (see peer.py), the first with the address, `ip`;
+with "none" it has no interface, and the code opens the port.
 CODE prints what the test wants to know.
 """
 import sys
@@ -27,7 +29,7 @@ def main(args):
     address, _, gateway = args[0].partition(",")
     stack = Stack()
     ip = None
-    for spec in args[1:]:
+    for spec in args[1:] if address != "none" else ():
         added = stack.add(open_port(spec), None if ip else address,
                           None if ip else gateway or None)
         ip = ip or added

@@ -109,7 +109,6 @@ def test_resolves(side, need, server, tmp_path):
 def test_dead_server_first(side, need):
     need("dnsmasq")
     dnsmasq(side)
-    echo_server(side)
     said = side.run("""
 from spinet import dns
 from spinet.addr import parse

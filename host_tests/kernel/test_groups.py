@@ -7,6 +7,8 @@ import netns
 import pytest
 from side import RUNTIMES, THEM, Side, line, wait_for
 
+pytestmark = pytest.mark.slow
+
 GROUP = "239.1.2.3"
 IP_RECVTTL = 12
 

@@ -5,6 +5,8 @@ import sys
 import pytest
 from side import RUNTIMES, THEM, US, Side, line, wait_for
 
+pytestmark = pytest.mark.slow
+
 BUS = """<busconfig><type>system</type><listen>unix:path=%s</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/>
 <allow eavesdrop="true"/><allow receive_sender="*"/></policy></busconfig>"""

@@ -7,6 +7,8 @@ import pytest
 from side import RUNTIMES, THEM, US, Side, line, wait_for
 
 
+pytestmark = pytest.mark.slow
+
 DATA = bytes((i * 31 + (i >> 8) * 7) & 255 for i in range(300000))
 
 

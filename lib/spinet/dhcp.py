@@ -19,6 +19,7 @@ from spinet.dhcpstates import (
 from spinet.errors import EADDRNOTAVAIL, ENETUNREACH, EOPNOTSUPP, os_error
 from spinet.lease import FOREVER, Lease
 from spinet.seconds import Alarm
+from spinet.service import tell
 
 _ASKED_FOR = bytes((m.MASK, m.ROUTES, m.ROUTERS, m.STATIC_ROUTES, m.DNS, m.DOMAIN, m.SEARCH,
                     m.MTU, m.BROADCAST, m.NTP, m.HOSTNAME, m.VENDOR, m.LEASE_TIME, m.SERVER_ID,
@@ -54,8 +55,7 @@ class Dhcp(Alarm):
         self._name = None
         self.set_hostname(hostname)
         self.client_id = client_id or b"\x01" + self.mac
-        self.on_change = self.on_silence = _nothing
-        self.on_conflict = _nobody
+        self.on_change = self.on_silence = self.on_conflict = None
         self.claim = Claim(ip, self._free, self._conflict)
         self.state = IDLE
         self.lease = None
@@ -65,6 +65,7 @@ class Dhcp(Alarm):
         self.xid = bytes(4)
         self.tries = 0          # messages of the present state that were sent
         self.refused = 0        # addresses refused by NAK since the last lease
+        self._changed = False   # `on_change` is to be called, once all is in order
         self._since = 0         # the clock's age when the present exchange began
         self._asked = 0         # ticks of the request
         self.count = {
@@ -181,6 +182,13 @@ class Dhcp(Alarm):
                 self._rest(0)
         else:
             self._act(lease)
+        self._tell()
+
+    def _tell(self):
+        """Last of all, as a user's function may well call `stop`."""
+        if self._changed:
+            self._changed = False
+            tell(self.on_change)
 
     def _act(self, lease):
         """The wait of the present state is over."""
@@ -200,7 +208,7 @@ class Dhcp(Alarm):
             self._send()
             self._back_off()
             if self.tries == _QUIET and state == SELECTING:
-                self.on_silence()
+                tell(self.on_silence)
         elif state == REQUESTING or state == REBOOTING:
             if self.tries < _TRIES:
                 self._send()
@@ -339,6 +347,7 @@ class Dhcp(Alarm):
                 self._answered(lease, options)
         except MemoryError:
             count["no_memory"] += 1
+        self._tell()
 
     def _from_another_server(self, options):
         """Whether the message is not from whom we asked; who is asked all takes any."""
@@ -356,8 +365,8 @@ class Dhcp(Alarm):
         if state == INFORMING:
             count["ack"] += 1
             lease.tell(self.stack)
+            self._changed = True
             self._idle()
-            self.on_change()
         elif not lease.usable() or len(lease.server) != 4 or (
                 not m.is_host(lease.server) or self._collides(lease.addr)):
             count["unusable"] += 1
@@ -409,7 +418,8 @@ class Dhcp(Alarm):
         lease.apply(self.ip)
         self.claim.hold(lease.addr)
         self._bind()
-        self.on_change()
+        self._changed = True
+        self._tell()
 
     def _renewed(self, new):
         """The lease in effect goes on."""
@@ -427,7 +437,7 @@ class Dhcp(Alarm):
         self.refused = 0
         self._bind()
         if changed:
-            self.on_change()
+            self._changed = True
 
     def _bind(self):
         lease = self.lease
@@ -460,7 +470,7 @@ class Dhcp(Alarm):
     def _conflict(self, mac):
         """Another host claims the address that we check, or have."""
         if self.lease is not None and self.claim.defended:
-            self.on_conflict(mac)
+            tell(self.on_conflict, mac)
             return
         self.count["decline"] += 1
         self.offer = self.offer or self.lease
@@ -469,7 +479,8 @@ class Dhcp(Alarm):
         self._once(CHECKING)
         self.wanted = _ANY
         self._rest(_DECLINED_S)
-        self.on_conflict(mac)
+        self._tell()
+        tell(self.on_conflict, mac)
 
     def _lose(self):
         """The lease, if any, is no longer in effect."""
@@ -482,7 +493,7 @@ class Dhcp(Alarm):
             self._restart_clock()
             self.state = INIT
             self.timers.cancel(self)
-            self.on_change()
+            self._changed = True
 
     def _idle(self):
         self._lose()
@@ -490,16 +501,9 @@ class Dhcp(Alarm):
         self.offer = None
         self.timers.remove(self)
         m.unlisten(self.stack.udp, m.CLIENT_PORT, self)
+        self._tell()
 
 
 def rfc4361(mac):
     """A client identifier after RFC 4361: the interface, and a DUID made from the MAC address."""
     return b"\xff" + mac[2:] + b"\0\3\0\1" + mac
-
-
-def _nothing():
-    pass
-
-
-def _nobody(mac):
-    pass

@@ -129,7 +129,7 @@ class Dhcpd(Timer):
         self.count = {
             "rx": 0, "malformed": 0, "other_net": 0, "other_server": 0, "unexpected": 0,
             "offer": 0, "ack": 0, "nak": 0, "decline": 0, "release": 0, "inform": 0,
-            "in_use": 0, "exhausted": 0, "busy": 0, "tx_failed": 0, "no_memory": 0,
+            "in_use": 0, "exhausted": 0, "busy": 0, "tx_failed": 0, "not_saved": 0, "no_memory": 0,
         }
         for key, mac, addr, hostname in load() if load else ():
             addr = address.parse(addr)
@@ -140,6 +140,8 @@ class Dhcpd(Timer):
                 binding.until = lease_s
         m.listen(self.stack.udp, m.SERVER_PORT, self)
         self.stack.raw.endpoints.append(self)
+        self._service = self.stack.names[self.stack.interfaces.index(ip)] + ".dhcpd"
+        self.stack.services[self._service] = self
         self.timers.arm(self, _HOUR_MS)
 
     def close(self):
@@ -151,6 +153,8 @@ class Dhcpd(Timer):
             self.timers.remove(pending)
         self.pending = []
         self.timers.remove(self)
+        if self.stack.services.get(self._service) is self:
+            del self.stack.services[self._service]
 
     def leases(self):
         """[(address, MAC address, hostname, seconds left), ...] of what is leased now, in text."""
@@ -398,8 +402,11 @@ class Dhcpd(Timer):
 
     def _keep(self):
         if self.save:
-            self.save([(b.key, b.mac, address.fmt(b.addr), b.hostname)
-                       for b in self.by_addr.values() if b.state == BOUND])
+            try:
+                self.save([(b.key, b.mac, address.fmt(b.addr), b.hostname)
+                           for b in self.by_addr.values() if b.state == BOUND])
+            except Exception:
+                self.count["not_saved"] += 1    # by a function of the user's
 
     # -- out ----------------------------------------------------------------
 

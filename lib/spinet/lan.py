@@ -16,6 +16,7 @@ from spinet import addr, socket
 from spinet.acd import Claim
 from spinet.errors import ETIMEDOUT, os_error
 from spinet.prim import ticks_diff
+from spinet.service import tell
 from spinet.stack import Stack
 from spinet.timers import Timer
 
@@ -90,8 +91,8 @@ class _Off:
     def __init__(self, port):
         self.mtu = port.mtu
         self.close = port.close
-        if hasattr(port, "multicast"):
-            self.multicast = port.multicast     # a filter is kept for later
+        if hasattr(port, "filter"):
+            self.filter = port.filter       # for when it is on
 
     def recv(self, buf):
         return 0
@@ -426,12 +427,12 @@ class LAN:
             self._told = address
             if self._trace & 1:
                 print("spinet: address", address)
-            _tell(self.on_address, address)
+            tell(self.on_address, address)
 
     def _conflict(self, mac):
         if self._trace & 1:
             print("spinet: address also used by", addr.fmt_mac(mac))
-        _tell(self.on_conflict, mac)
+        tell(self.on_conflict, mac)
 
     def _look(self):
         """Has the link come or gone?"""
@@ -453,7 +454,7 @@ class LAN:
             # The neighbours of the next network are others.
             if self.ip.id.arp is not None:
                 self.ip.id.arp.clear()
-        _tell(self.on_link, up)
+        tell(self.on_link, up)
 
 
 def _network(value):
@@ -466,12 +467,3 @@ def _network(value):
 
 def _nothing():
     pass
-
-
-def _tell(function, what):
-    """Call a user's function; a mistake in it must not stop the stack."""
-    if function is not None:
-        try:
-            function(what)
-        except Exception as e:
-            print("spinet: in a callback: %r" % e)

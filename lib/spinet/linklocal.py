@@ -1,5 +1,6 @@
 """IPv4 link-local addresses (RFC 3927): 169.254.x.y, for a network where nobody gives one out."""
 from spinet.acd import Claim
+from spinet.service import tell
 
 _ADDRESSES = 254 << 8       # 169.254.1.0 to 169.254.254.255; the rest is reserved (2.1)
 
@@ -15,8 +16,7 @@ class LinkLocal:
     def __init__(self, ip):
         self.ip = ip
         self.claim = Claim(ip, self._free, self._conflict)
-        self.on_change = _nothing
-        self.on_conflict = _nobody
+        self.on_change = self.on_conflict = None
         self.addr = None
         self.running = False
         mac = ip.id.mac
@@ -57,26 +57,19 @@ class LinkLocal:
         self.addr = self.claim.addr
         self.ip.insert_address(len(self.ip.addresses), self.addr, 16)
         self.claim.hold(self.addr)
-        self.on_change()
+        tell(self.on_change)
 
     def _conflict(self, mac):
         if self.addr is None or not self.claim.defended:
             self._lose()
             self._at += self._step
-            self._probe()
-        self.on_conflict(mac)
+            if self.running:        # a user's function may have stopped it
+                self._probe()
+        tell(self.on_conflict, mac)
 
     def _lose(self):
         if self.addr is not None:
             if self.ip.is_own(self.addr, 0):
                 self.ip.remove_address(self.addr)
             self.addr = None
-            self.on_change()
-
-
-def _nothing():
-    pass
-
-
-def _nobody(mac):
-    pass
+            tell(self.on_change)

@@ -214,8 +214,8 @@ class Tcp:
         if path is None or self.ecn or path.gen != path.ip.gen or path.dst != remote or (
                 local is not None and path.src != local):
             path = self.stack.path(remote, PROTO, local, df=True)
-            if path is not None:
-                self._path = path
+            if path is not None and not self.ecn:
+                self._path = path       # ECN writes into its own
         return path
 
     def listener(self, buf, i, port):
@@ -238,7 +238,9 @@ class Tcp:
             from spinet.tcp.icmp import error
 
             error(self, type, code, info, buf, h, s, end)
-        except MemoryError:
+        except ImportError:
+            pass        # left out of this board
+        except MemoryError:     # a clause each: a tuple of exceptions would have to be made
             self.count["no_memory"] += 1
 
     def shrink(self, c):
@@ -248,8 +250,8 @@ class Tcp:
 
             pmtu.black_hole(c)
         except ImportError:
-            pass        # left out of this board
-        except MemoryError:     # a clause each: a tuple of exceptions would have to be made
+            pass
+        except MemoryError:
             self.count["no_memory"] += 1
 
     # -- for the rest of TCP ------------------------------------------------

@@ -98,8 +98,8 @@ def _aim(c, s, now):
 def _window(s, t, mss):
     """Equation 1: the window `t` ms after the epoch."""
     u = (t >> 4) - s.k
-    if u > _FAR:
-        u = _FAR
+    if u > _FAR or u < -_FAR:
+        u = _FAR        # also when the clock has come round since
     return s.w_max + u * u * u // _SCALE * mss // 100
 
 

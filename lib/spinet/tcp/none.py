@@ -16,6 +16,8 @@ def acked(c, n):
     """`n` new bytes were acknowledged, and no loss is being recovered from."""
     if c.cwnd < _UNLIMITED:
         c.cwnd = _UNLIMITED
+    if c.cc_acked:
+        c.cc_acked = 0
 
 
 def lost(c):

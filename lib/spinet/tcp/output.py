@@ -92,20 +92,22 @@ def push_one(c):
 
 def _sent(c, end):
     """Everything up to `end` has been sent: the timer must run (RFC 6298, 5.1)."""
-    if c.flags & RACK:
+    flags = c.flags
+    if flags & RACK:
         c.board.sent(c, c.snd_nxt, end)
     c.snd_nxt = end
     before = c.snd_max
     if end > before:
         if not c.rtt_end:
             now = c.tcp.timers.now
-            if not before and ticks_diff(now, c.rtt_t0) > c.rto:
+            if not before and not 0 <= ticks_diff(now, c.rtt_t0) <= c.rto:
                 c.cc.idle(c)
             c.rtt_end = end
             c.rtt_t0 = now
         c.snd_max = end
-    if c.t_rexmt is None or c.flags & PERSIST or before <= c.mss < end and c.flags & SACK:
-        c.flags &= ~PERSIST
+    if c.t_rexmt is None or flags & PERSIST or before <= c.mss < end and flags & SACK:
+        if flags & PERSIST:
+            c.flags &= ~PERSIST
         rto.start(c)
 
 

@@ -44,7 +44,8 @@ class Board:
         """
         sacked = self.sacked
         n = 0
-        self.dsack = 0
+        if self.dsack:
+            self.dsack = 0
         if ack:
             if c.recover:
                 self.high_rxt = max(self.high_rxt - ack, 0)
