@@ -1,7 +1,8 @@
 """TCP sockets."""
 from spinet.addr import fmt
 from spinet.errors import (
-    EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOBUFS, ENOPROTOOPT, ENOTCONN, os_error,
+    EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOBUFS, ENOPROTOOPT, ENOTCONN,
+    ETIMEDOUT, os_error,
 )
 from spinet.sockbase import (
     ANY, ERR, HUP, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, MSG_DONTWAIT, MSG_PEEK, RD, SHUT_RD,
@@ -227,21 +228,33 @@ class StreamSocket(Socket):
             self._pump(began)
 
     def send(self, data, flags=0):
-        """Send bytes of `data`; how many were taken, at least one (EAGAIN otherwise)."""
+        """Send `data`; how many bytes were taken, at least one (EAGAIN or ETIMEDOUT otherwise).
+
+        A call that may wait takes all, as the kernel's do: programs rely on it.  A time-out cuts
+        that short.
+        """
         began = self._connected()
         data = octets(data)
         end = len(data)
         conn = self.conn
+        n = 0
         while True:
-            n = conn.send(data, 0, end)
-            if n or not end:
+            n += conn.send(data, n, end)
+            if n >= end:
                 return n
             if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
+                if n:
+                    return n
                 self.stack.poll()
                 if not conn.writable():
                     raise os_error(EAGAIN)
             else:
-                self._pump(began)
+                try:
+                    self._pump(began)
+                except OSError as e:
+                    if n and e.errno == ETIMEDOUT:
+                        return n
+                    raise
 
     def sendall(self, data, flags=0):
         """Send all of `data`."""
