@@ -6,12 +6,12 @@ from spinet.errors import (
 )
 from spinet.sockbase import (
     ANY, ERR, HUP, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, MSG_DONTWAIT, MSG_PEEK, RD, SHUT_RD,
-    SO_BROADCAST, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_RCVBUF, SO_REUSEADDR,
-    SO_SNDBUF, SO_TYPE, SOCK_STREAM, SOL_SOCKET, TCP_CONGESTION, TCP_INFO, TCP_KEEPCNT,
-    TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT, WR,
-    Socket, octets, resolve,
+    SHUT_RDWR, SHUT_WR, SO_BROADCAST, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE,
+    SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, SOCK_STREAM, SOL_SOCKET, TCP_CONGESTION,
+    TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK,
+    TCP_USER_TIMEOUT, WR, Socket, octets, resolve,
 )
-from spinet.tcp.states import CARRIES, CLOSED, ESTABLISHED, NODELAY, QUICKACK
+from spinet.tcp.states import CARRIES, CLOSED, CLOSING, ESTABLISHED, NODELAY, QUICKACK
 
 
 class StreamSocket(Socket):
@@ -23,6 +23,7 @@ class StreamSocket(Socket):
     listener = None
     _local = (None, 0)
     _options = None     # what setsockopt said
+    _deaf = False       # shut down for reading: what has come is read, then the stream ends
 
     def __init__(self, stack, conn=None):
         Socket.__init__(self, stack)
@@ -143,6 +144,8 @@ class StreamSocket(Socket):
                 got = conn.recv_into(buf, 0, n)
             if got >= 0:
                 return got
+            if self._deaf:
+                return 0
             if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
                 self.stack.poll()
                 if conn.readable() < 0:
@@ -154,14 +157,14 @@ class StreamSocket(Socket):
         """Read at least one byte, at most `n`; b"" at the end of the stream."""
         began = self._connected()
         conn = self.conn
-        while conn.readable() < 0 and n:
+        while conn.readable() < 0 and n and not self._deaf:
             if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
                 self.stack.poll()
                 if conn.readable() < 0:
                     raise os_error(EAGAIN)
             else:
                 self._pump(began)
-        have = conn.readable()
+        have = max(conn.readable(), 0)
         buf = bytearray(n if n < have else have)
         if flags & MSG_PEEK:
             conn.peek_into(buf, 0, len(buf))
@@ -272,6 +275,10 @@ class StreamSocket(Socket):
     def shutdown(self, how):
         """Send no more (SHUT_WR), read no more (SHUT_RD), or both."""
         self._connected()
+        if not SHUT_RD <= how <= SHUT_RDWR:
+            raise os_error(EINVAL)
+        if how != SHUT_WR:
+            self._deaf = True
         if how != SHUT_RD:
             self.conn.shutdown()
 
@@ -463,11 +470,11 @@ class StreamSocket(Socket):
         state = conn.state
         if state < ESTABLISHED and state != CLOSED:
             return 0
-        if conn.readable() >= 0:
+        if conn.readable() >= 0 or self._deaf:
             flags = RD
         if conn.writable():
             flags |= WR
-        if state == CLOSED:
+        if state == CLOSED or state >= CLOSING:
             flags |= HUP | WR
             if conn.error:
                 flags |= ERR
