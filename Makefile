@@ -15,13 +15,14 @@ run: env ## a virtual board with a web page, no root, no hardware (RUNTIME=cpyth
 	@$(PY) tools/run.py
 
 test: ## all tests, on CPython and on both MicroPythons (ARGS="-k arp" for pytest)
-	@$(PYTHON) tools/env.py --system
+	@$(PYTHON) tools/env.py --tests
 	$(PYTEST) $(ARGS)
 
 test-core: env ## only the core tests, on the three runtimes
 	$(PYTEST) host_tests/core $(ARGS)
 
-test-fast: env ## all tests but the slow ones
+test-fast: ## all tests but the slow ones
+	@$(PYTHON) tools/env.py --tests
 	$(PYTEST) -m "not slow" $(ARGS)
 
 sim: env ## random networks in virtual time, all invariants checked (SEEDS=n, FIRST=seed)

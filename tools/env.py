@@ -1,8 +1,8 @@
-"""Makes build/venv and build/node, all that tests and tools need: `env.py [--system]`.
+"""Makes build/venv and build/node, all that tools and the core's tests need: `env.py [--tests]`.
 
 Takes a Python 3.9 and the package registries; does nothing when everything is there.
-`--system` sees to the programs that some tests drive as well: apt installs them for root,
-otherwise their names are printed.
+`--tests` adds what all tests together need: libraries, and the programs that some of them drive,
+which apt installs for root; otherwise their names are printed.
 """
 import fcntl
 import hashlib
@@ -29,8 +29,13 @@ class Requirements:
     """tools/requirements.txt, read."""
 
     def __init__(self, text):
+<<<<<<< HEAD
         self.required, self.optional, self.node, self.npm, self.apt = [], [], [], [], {}
         self.board = []     # (NAME==VERSION, SHA-256)
+=======
+        self.required, self.optional, self.tests, self.node, self.npm = [], [], [], [], []
+        self.apt = {}
+>>>>>>> main
         for line in text.splitlines():
             spec, _, comment = line.partition("#")
             spec = spec.strip()
@@ -54,13 +59,14 @@ def main():
     BUILD.mkdir(exist_ok=True)
     with open(BUILD / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        missing = installed(text)
+        tests = "--tests" in sys.argv[1:]
+        missing = installed(text, tests)
         if missing is None:
-            missing = install(requirements)
-            STAMP.write_text("\n".join([digest(text), *missing]) + "\n")
+            missing = install(requirements, tests)
+            STAMP.write_text("\n".join([digest(text) + " tests" * tests, *missing]) + "\n")
         for what in missing:
             say(what)
-        if "--system" in sys.argv[1:]:
+        if tests:
             system(requirements.apt)
 
 
@@ -68,25 +74,27 @@ def digest(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def installed(text):
+def installed(text, tests):
     """What could not be installed when this list was; None if it was not, or not all is there."""
     try:
         version, *missing = STAMP.read_text().splitlines()
     except OSError:
         return None
     whole = PYTHON.exists() and (node_module().exists() or any("32" in what for what in missing))
-    return missing if whole and version == digest(text) else None
+    has, _, with_tests = version.partition(" ")
+    return missing if whole and has == digest(text) and (with_tests or not tests) else None
 
 
-def install(requirements):
+def install(requirements, tests):
     """Make or update everything; sentences about what could not be installed."""
     make_venv()
     say("installing into build/venv")
     if not pip(requirements.required):
         sys.exit("spinet: pip failed, see above")
     missing = []
-    if not pip(requirements.optional, quiet=True):
-        for spec in requirements.optional:
+    optional = requirements.optional + requirements.tests * tests
+    if not pip(optional, quiet=True):
+        for spec in optional:
             if not pip([spec]):
                 missing.append(f"not installed, so what needs it is skipped: {spec}")
     for spec, digest in requirements.board:

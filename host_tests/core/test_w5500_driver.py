@@ -716,6 +716,19 @@ def test_filters():
     b.wire.put(*kinds)
     b.sleep(2)
     assert b.got == list(kinds)
+    b.port.promiscuous = False
+    b.sleep(2)
+    b.got.clear()
+    other = frame(60, dst=b"\2\0\0\0\0\x77")
+    b.wire.put(other, kinds[0])
+    b.sleep(2)
+    assert not b.port.promiscuous and other not in b.got
+    assert b.chip.sockets[0].mode == 0x94, "the group is still wanted"
+    b.port.promiscuous = True
+    b.sleep(2)
+    b.wire.put(other)
+    b.sleep(2)
+    assert b.got[-1] == other
 
 
 def test_group_membership_drives_the_filter():

@@ -52,7 +52,7 @@ def test_10_mb_each_way(lab, need, tmp_path):
 def test_pings_both_ways(lab, need):
     need("ping")
     for size in SIZES:
-        out = lab.kernel.run("ping", "-c", "3", "-i", "0.02", "-W", "3", "-s", size, OURS)
+        out = lab.kernel.run("ping", "-c", "3", "-i", "0.02", "-W", "10", "-s", size, OURS)
         assert " 0% packet loss" in out, size
     assert lab.client("ping", KERNEL_CLIENT, *SIZES) == "ok"
 

@@ -7,7 +7,7 @@
 The classes behind them do not wait: make one, and look at `done` while the stack is kept going.
 """
 from spinet.addr import fmt, parse
-from spinet.errors import EHOSTUNREACH, ENODEV, os_error
+from spinet.errors import EHOSTUNREACH, os_error
 from spinet.prim import cksum, eq4, put16, ticks_add, ticks_diff
 from spinet.raw import RawEndpoint
 from spinet.sockbase import lookup
@@ -44,8 +44,12 @@ class _Probe(Timer):
         except ValueError:
             self.address = parse(lookup(stack, host)[0])
         self.done = False
-        stack.timers.now = stack.clock()
-        stack.timers.arm(self, 0)
+
+    def begin(self):
+        """All is ready: the timer may expire."""
+        timers = self.stack.timers
+        timers.now = self.stack.clock()
+        timers.arm(self, 0)
 
     def finish(self):
         """It is over."""
@@ -81,6 +85,7 @@ class Ping(_Probe):
         _Probe.__init__(self, stack, host)
         self._ear = _Ear(self)
         self._ear.ttl = ttl
+        self.begin()
 
     def expire(self, now):
         """The next one, or the end."""
@@ -155,6 +160,7 @@ class Trace(_Probe):
         self._udp = stack.udp.endpoint(1)
         self._udp.bind(None, 0)
         self._n = 0
+        self.begin()
 
     def expire(self, now):
         """The next probe: the one before was answered, or will not be."""
@@ -219,8 +225,8 @@ class Arping(_Probe):
                 self._ip = ip
                 break
         else:
-            self.finish()
-            raise os_error(ENODEV if not stack.interfaces else EHOSTUNREACH)
+            raise os_error(EHOSTUNREACH)
+        self.begin()
 
     def expire(self, now):
         """Ask again, or see whether the answer has come: ARP notes when it heard last."""

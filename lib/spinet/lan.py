@@ -91,8 +91,8 @@ class _Off:
     def __init__(self, port):
         self.mtu = port.mtu
         self.close = port.close
-        if hasattr(port, "multicast"):
-            self.multicast = port.multicast     # a filter is kept for later
+        if hasattr(port, "filter"):
+            self.filter = port.filter       # for when it is on
 
     def recv(self, buf):
         return 0

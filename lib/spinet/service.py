@@ -31,6 +31,20 @@ class Service(UdpEndpoint):
         return True
 
 
+class Counters:
+    """Counters that several short-lived users share; see `counters`."""
+
+    def __init__(self, names):
+        self.count = {name: 0 for name in names}
+
+
+def counters(stack, service, *names):
+    """The counters that `stack.stats()` shows of a service, made when first asked for."""
+    if service not in stack.services:
+        stack.services[service] = Counters(names)
+    return stack.services[service].count
+
+
 def tell(function, *what):
     """Call a user's function, if there is one, from within `poll`; what it raises is printed."""
     if function is not None:

@@ -36,6 +36,7 @@ class Syslog:
         self.clock = clock
         self.count = {"tx": 0, "lost": 0, "cut": 0}
         self._endpoint = stack.udp.endpoint(1)
+        stack.services["syslog"] = self
 
     def send(self, severity, text, msgid=_NIL):
         """Send a message of `severity` (EMERG to DEBUG); whether it was."""

@@ -17,7 +17,7 @@ from spinet.sockbase import Socket
 from spinet.sockdgram import DatagramSocket
 from spinet.sockstream import StreamSocket
 from spinet.stack import Stack
-from spinet.udp import UdpEndpoint
+from spinet.udp import Udp, UdpEndpoint
 from spinet.wait import Waiter
 
 PERIOD_MS = 50          # the longest sleep of the thread: timers may have been armed meanwhile
@@ -109,6 +109,7 @@ class Threaded:
             guard(Socket, StreamSocket, DatagramSocket, UdpEndpoint, RawEndpoint, LAN,
                   wrapper=_locked)
             guard(Stack, wrapper=_locked, names=STACK)
+            guard(Udp, wrapper=_locked, names=("send",))
             guard(Waiter, wrapper=_outside, names=("__call__",))    # of stacks without a thread
         _running.append(self)
         stack.wait = self.wait
