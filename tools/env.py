@@ -29,13 +29,9 @@ class Requirements:
     """tools/requirements.txt, read."""
 
     def __init__(self, text):
-<<<<<<< HEAD
-        self.required, self.optional, self.node, self.npm, self.apt = [], [], [], [], {}
-        self.board = []     # (NAME==VERSION, SHA-256)
-=======
         self.required, self.optional, self.tests, self.node, self.npm = [], [], [], [], []
         self.apt = {}
->>>>>>> main
+        self.board = []     # (NAME==VERSION, SHA-256)
         for line in text.splitlines():
             spec, _, comment = line.partition("#")
             spec = spec.strip()
@@ -97,8 +93,8 @@ def install(requirements, tests):
         for spec in optional:
             if not pip([spec]):
                 missing.append(f"not installed, so what needs it is skipped: {spec}")
-    for spec, digest in requirements.board:
-        if not install_board(spec, digest):
+    for spec, sha256 in requirements.board if tests else ():
+        if not install_board(spec, sha256):
             missing.append(f"not installed, so its test is skipped: {spec} for MicroPython")
     if not install_wasm(requirements):
         missing.append("MicroPython 32 not installed, so its tests are skipped: npm failed")
