@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tools"), str(ROOT / "host_tests/kernel")]
 
 from sim import Sim, cable, loss  # noqa: E402
-from sim.boxes import Switch  # noqa: E402
+from spinet.testing.boxes import Switch  # noqa: E402
 from sim.users import Sink, Source  # noqa: E402
 
 RATE = 10_000_000
