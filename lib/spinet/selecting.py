@@ -10,7 +10,7 @@ from time import monotonic
 
 from spinet.sockbase import ERR, HUP, NVAL, RD, WR, Socket
 
-_SLICE_MS = 5       # how long to wait where descriptors and several stacks cannot be waited for at once
+_SLICE_MS = 5       # a wait, where not all there is can be waited for at once
 
 
 def _ours(file):
