@@ -3,6 +3,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 
@@ -34,6 +35,17 @@ def said(process, word):
     while not lines or lines[-1].strip() != word:
         lines.append(process.stdout.readline())
         assert lines[-1], "".join(lines)
+
+
+# Both write a log, with the time of a clock that the unix port lacks.
+CLOCK = """
+class machine:
+    class RTC:
+        def datetime(self, *args):
+            return 2026, 1, 1, 0, 0, 0, 0, 0
+
+sys.modules["machine"] = machine
+"""
 
 
 # -- MQTT ---------------------------------------------------------------------
@@ -186,15 +198,8 @@ def test_umqtt_robust_comes_back_when_the_broker_does(pair, broker):
 def test_aiomqttc(pair, broker):
     pair.library("aiomqttc")
     with Watcher(pair, topic="from/#") as watcher:
-        process = pair.start("micropython", """
+        process = pair.start("micropython", CLOCK + textwrap.dedent("""
             import asyncio
-
-            class machine:      # it writes a log, with the time of a clock that this port lacks
-                class RTC:
-                    def datetime(self, *args):
-                        return 2026, 1, 1, 0, 0, 0, 0, 0
-
-            sys.modules["machine"] = machine
             from aiomqttc import MQTTClient
 
             async def main():
@@ -218,7 +223,7 @@ def test_aiomqttc(pair, broker):
                 await c.disconnect()
 
             asyncio.run(main())
-        """ % KERNEL)
+        """ % KERNEL))
         said(process, "ready")
         for payload in ("one", "four", "z" * 5000):
             watcher.publish("to/aio", payload)
@@ -423,3 +428,48 @@ def test_websocket_server(pair):
             assert ws.recv(timeout=10) == message
     out = process.communicate(timeout=20)[0]
     assert process.returncode == 0, out
+
+
+# -- others -------------------------------------------------------------------
+
+
+def test_socks_server(pair, need):
+    """A server made of callbacks alone: option 20 of sockets."""
+    need("curl")
+    pair.library("micropython-socks")
+    (pair.folder / "big").write_bytes(bytes(range(256)) * 2000)
+    pair.kernel.popen(sys.executable, "-m", "http.server", "8080", "--bind", KERNEL,
+                      cwd=pair.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until_open(pair, 8080)
+    process = pair.start("micropython", """
+        import socks
+        socks.start(verbose=0)
+        print("ready")
+        while True:
+            stack.idle()
+    """)
+    said(process, "ready")
+    for _ in range(3):
+        assert curl(pair, "--socks5", OURS + ":1080", "http://%s:8080/big" % KERNEL) == bytes(
+            range(256)) * 2000
+    process.kill()
+    process.wait()
+
+
+def test_phew_dns(pair, need):
+    """A server of datagrams that waits in asyncio."""
+    need("dig")
+    pair.library("micropython-ccrighton-phew")
+    process = pair.start("micropython", CLOCK + textwrap.dedent("""
+        from phew import dns
+        import asyncio
+        dns.run_catchall(%r)
+        print("ready")
+        asyncio.get_event_loop().run_forever()
+    """ % OURS))
+    said(process, "ready")
+    for name in ("a.example", "another.example"):
+        out = pair.kernel.run("dig", "+short", "+noedns", "+tries=1", "+time=10", "@" + OURS, name)
+        assert out.strip() == OURS
+    process.kill()
+    process.wait()

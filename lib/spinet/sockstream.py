@@ -336,7 +336,7 @@ class StreamSocket(Socket):
         SO_KEEPALIVE, SO_LINGER, SO_RCVBUF, SO_SNDBUF (the exact sizes of the rings), TCP_NODELAY,
         TCP_QUICKACK, TCP_MAXSEG, TCP_USER_TIMEOUT (ms), TCP_KEEPIDLE, TCP_KEEPINTVL (s),
         TCP_KEEPCNT, TCP_CONGESTION ("reno", "cubic", "none"), IP_TTL, IP_TOS.  A SO_LINGER of zero
-        seconds (`struct.pack("ii", 1, 0)`) makes `close` reset.
+        seconds (`struct.pack("ii", 1, 0)`) makes `close` reset.  20: a callback, see sockcall.py.
         """
         self._begin()
         packed = isinstance(value, (bytes, bytearray, memoryview))
@@ -344,6 +344,11 @@ class StreamSocket(Socket):
             if not packed or len(value) < 8:
                 raise os_error(EINVAL)
             value = value[4] | value[5] << 8 if value[0] else None
+        elif (level, option) == (SOL_SOCKET, 20) and not packed:
+            from spinet.sockcall import register
+
+            register(self, value)
+            return
         elif (level, option) == (SOL_SOCKET, 0x20):
             return      # SO_BROADCAST as MicroPython's lwIP numbers it
         elif (level, option) not in _OPTIONS:
