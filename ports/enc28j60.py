@@ -313,7 +313,7 @@ class ENC28J60(Sender):
             self._linked = linked == 1
         # Any reset costs the link: only if something was sent that nobody answered.  What `_set_up`
         # alone can cure is not deafness, and the pin is the surest.
-        step = self._too_quiet(now)
+        step = self._too_quiet(now, self._get(EPKTCNT))
         if 0 < step < 4 and self.count["tx"] != self._told:
             self._quiet_at = ticks_add(now, _DEAF_MS)
         if step == 1 or (step and self.count["tx"] == self._told):

@@ -512,6 +512,19 @@ def test_brown_out():
         assert b.port.count["setup"] >= 2
 
 
+def test_brown_out_while_a_frame_is_loaded():
+    """What the memory holds then is not sent, even if its control byte asks for a CRC."""
+    for seed in range(12):
+        for at in range(2, 6):
+            b = Board(chip={"seed": seed, "link_ms": 0}, gap_ns=100000)
+            data = frame(1294)
+            fuse(b, at)
+            b.send(data)
+            b.sleep(5)
+            for sent in b.wire.sent:
+                assert sent == data, "seed %d, transfer %d" % (seed, at)
+
+
 class Fuse:
     """The chip dies, or is gone, within transfer number `at`."""
 

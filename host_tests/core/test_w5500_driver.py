@@ -544,6 +544,21 @@ def test_a_deaf_receiver():
         assert b.got[-1] == frame(61)
 
 
+def test_a_frame_that_ends_a_long_silence_is_not_lost():
+    """It waits in the chip when the program, which polls rarely, looks after the receiver."""
+    for k in range(14000, 16500, 250):
+        b = Board()
+        b.wire.put(frame(60))
+        b.sleep(2)
+        for _ in range(k // 250):
+            b.time.pass_ns(250000000)
+            b.port.recv(b.buf)
+        b.wire.put(frame(61))
+        b.time.advance(1000000)
+        b.time.advance(900000000)
+        assert b.poll() == 1 and b.got[-1] == frame(61), "after %d ms" % k
+
+
 def test_silence_is_no_reason_to_lose_the_link():
     """Reset by its pin only if something was sent, and ever more rarely."""
     for talk in (False, True):

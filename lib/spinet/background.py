@@ -9,8 +9,8 @@ on its way out: none is lost.
 
 To know when the program is inside, the public methods of sockets, endpoints, `Stack` and `LAN`
 are wrapped as long as there is a Background, and the one by which all UDP is sent. Nobody else
-pays for it: without one they are what they were. Who builds on the stack by other means than
-these adds his class by `guard`.
+pays for it: without one they are what they were. Optional modules name
+theirs by `public` (service.py); who builds on the stack by other means adds his class by `guard`.
 """
 try:
     from micropython import schedule
@@ -19,6 +19,7 @@ except ImportError:
         function(argument)
 
 from spinet.raw import RawEndpoint
+from spinet.service import guarded
 from spinet.sockbase import Socket
 from spinet.sockdgram import DatagramSocket
 from spinet.sockstream import StreamSocket
@@ -69,6 +70,7 @@ class Background:
             from spinet.lan import LAN
 
             guard(LAN, wrapper=_any)
+            guarded(_guard_service)
         _running.append(self)
         for port in self._ports:
             port.wake = self._wake
@@ -110,7 +112,12 @@ class Background:
             port.wake = None
         _running.remove(self)
         if not _running:
+            guarded(None)
             unguard()
+
+
+def _guard_service(cls, names):
+    guard(cls, wrapper=_any, names=names)
 
 
 def _leave():

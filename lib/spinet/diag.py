@@ -10,6 +10,7 @@ from spinet.addr import fmt, parse
 from spinet.errors import EHOSTUNREACH, os_error
 from spinet.prim import cksum, eq4, put16, ticks_add, ticks_diff
 from spinet.raw import RawEndpoint
+from spinet.service import public
 from spinet.sockbase import lookup
 from spinet.timers import Timer
 from spinet.wait import until
@@ -267,3 +268,7 @@ def traceroute(stack, host, hops_max=30, timeout_ms=1000):
 def arping(stack, host, count=3, timeout_ms=1000):
     """Ask for the MAC address of a neighbour, whatever is known of it; the `Arping`."""
     return _run(Arping(stack, host, count, timeout_ms))
+
+
+public(Ping, "close")
+public(Trace, "close")

@@ -18,7 +18,7 @@ from spinet.dnsmsg import (
 from spinet.dnstcp import Stream
 from spinet.errors import EAI_NONAME, ENOBUFS, os_error
 from spinet.prim import MANY, ticks_add, ticks_diff
-from spinet.service import Service
+from spinet.service import Service, public
 from spinet.timers import Timer
 from spinet.wait import until, until_async
 
@@ -485,3 +485,6 @@ def resolver(stack):
     if found is None:
         found = stack.services["dns"] = Resolver(stack)
     return found
+
+
+public(Resolver, "query", "flush", "start", "resolve", "ask", "reverse", "close")

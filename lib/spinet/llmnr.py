@@ -7,7 +7,7 @@ from spinet.addr import parse
 from spinet.dnsmsg import A, ANY, IN, PTR, Record, Writer, encode, same_name
 from spinet.errors import EAI_NONAME, ENODEV, os_error
 from spinet.igmp import igmp
-from spinet.service import Service, counters
+from spinet.service import Service, counters, public
 from spinet.timers import Timer
 from spinet.wait import until
 
@@ -188,3 +188,6 @@ def resolve(stack, name, ip=None):
     if not query.values:
         raise os_error(EAI_NONAME)
     return list(query.values)
+
+
+public(Responder, "close")

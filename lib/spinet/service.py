@@ -31,6 +31,28 @@ class Service(UdpEndpoint):
         return True
 
 
+_public = []        # (class, names of methods)
+_guard = None
+
+
+def public(cls, *names):
+    """These methods of an optional module's class are what programs call.
+
+    While a stack is pumped in the background they are guarded, as those of sockets are.
+    """
+    _public.append((cls, names))
+    if _guard is not None:
+        _guard(cls, names)
+
+
+def guarded(guard):
+    """Have `guard(cls, names)` called for all that is public, now and later; None: for no more."""
+    global _guard
+    _guard = guard
+    for cls, names in _public if guard is not None else ():
+        guard(cls, names)
+
+
 class Counters:
     """Counters that several short-lived users share; see `counters`."""
 

@@ -13,7 +13,7 @@ import time
 from spinet.addr import fmt, parse
 from spinet.errors import ETIMEDOUT, os_error
 from spinet.prim import ticks_diff
-from spinet.service import Service, counters, tell
+from spinet.service import Service, counters, public, tell
 from spinet.timers import Timer
 from spinet.wait import until
 
@@ -316,3 +316,7 @@ def get(stack, *servers, timeout_ms=10000):
             query.close()
         raise os_error(ETIMEDOUT)
     return query.time
+
+
+public(Query, "close")
+public(Client, "close")

@@ -115,6 +115,10 @@ class Stack:
 
                 run(self)
 
+    def inside(self):
+        """Whether this is called from within `poll`, where nothing can be waited for."""
+        return self.polling
+
     def idle(self, ms=_LONGEST):
         """The end of one turn of a program's loop: `poll`, then wait at most `ms` for more to do.
 

@@ -5,6 +5,7 @@
     log.warning("the same")
 """
 from spinet.addr import parse
+from spinet.service import public
 
 EMERG, ALERT, CRIT, ERR, WARNING, NOTICE, INFO, DEBUG = range(8)
 KERN, USER, DAEMON = 0, 1, 3
@@ -112,3 +113,6 @@ def _date(days):
     year += era * 400
     month += 3 if month < 10 else -9
     return year + (month <= 2), month, day + 1
+
+
+public(Syslog, "send", "error", "warning", "info", "debug")

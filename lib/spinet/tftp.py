@@ -10,7 +10,7 @@ Failures raise OSError: ENOENT, EACCES and others for what the server says, ETIM
 from spinet.addr import parse
 from spinet.errors import EACCES, EINVAL, ETIMEDOUT, os_error
 from spinet.prim import eq4
-from spinet.service import Service, counters
+from spinet.service import Service, counters, public
 from spinet.sockbase import lookup
 from spinet.timers import Timer
 from spinet.wait import until
@@ -302,3 +302,6 @@ def put(stack, host, name, data, block=BLOCK):
     transfer = Put(stack, _address(stack, host), name, file, size, block)
     _wait(transfer)
     return transfer.count
+
+
+public(Transfer, "finish")

@@ -274,6 +274,10 @@ class Scenario:
         for i in (0, 1):
             if plans[i].ending in ("reply", "unread") and plans[1 - i].ending == "reply":
                 plans[i].ending = "read"    # somebody must begin
+            if plans[1 - i].ending in ("drop", "abort", "unread") and (1, 9, 1) not in \
+                    plans[i].options:
+                # Where the peer's reset is lost, and so is ours to his answer, nothing else tells.
+                plans[i].options += [(1, 9, 1), (6, 4, 60), (6, 5, 20), (6, 6, 30)]
             # Nobody takes more than a minute to write, or to read.
             for total, most, pause in ((plans[i].total, plans[i].chunk, "think_us"),
                                        (plans[1 - i].total, plans[i].gulp, "nap_us")):

@@ -40,6 +40,8 @@ class Search(Timer):
         c.path.mtu = mtu
         mss = mtu - 20 - len(c.head)
         c.mss = mss if mss < self._mss else self._mss
+        if 0 < c.cwnd < c.mss:
+            c.cwnd = c.mss      # or nothing would fit
 
     def lower(self, mtu, wait):
         """The path takes no more than `mtu`; do not try again for `wait` ms."""
