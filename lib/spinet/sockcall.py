@@ -67,3 +67,4 @@ def run(stack):
     """At the end of `poll`: call those for whom something has come."""
     while stack.calls:
         stack.calls.pop(0).run()
+    stack.timers.worked = True      # what it did may be due before what `poll` returns
