@@ -249,6 +249,50 @@ def test_asyncio_under_loss(lan):
     assert lan.run(main) == b"x" * 50000
 
 
+def test_a_library_notices_that_its_peer_is_gone(lan):
+    websockets = pytest.importorskip("websockets")
+    a, b = lan.hosts(2, delay=0.05)
+
+    async def main():
+        async def echo(ws):
+            async for message in ws:
+                await ws.send(message)
+
+        with b.using():
+            await websockets.serve(echo, b.address, 80)
+        with a.using():
+            ws = await websockets.connect("ws://%s/" % b.address)
+        await ws.send("hello")
+        assert await ws.recv() == "hello"
+        lan.partition([a], [b])
+        began = lan.time
+        with pytest.raises(websockets.ConnectionClosedError):
+            await ws.recv()
+        return lan.time - began
+
+    # It pings after 20 seconds, and waits as long for the answer.
+    assert 35 <= lan.run(main) <= 55
+
+
+def test_datagrams(lan):
+    a, b = lan.hosts(2, loss=0.3)
+    server, client = b.socket(2), a.socket(2)
+    server.bind(("", 9))
+    server.settimeout(1)
+    client.sendto(b"wake", (b.address, 9))
+    lan.sleep(5)
+    got = 0
+    for _ in range(100):
+        client.sendto(b"x", (b.address, 9))
+        lan.sleep(0.01)
+    try:
+        while True:
+            got += server.recv(10) == b"x"
+    except TimeoutError:
+        pass
+    assert 30 <= got <= 70      # two cables, 0.7 each
+
+
 FAILING = """
 import pytest
 
