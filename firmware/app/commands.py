@@ -33,13 +33,11 @@ def address_at(c, i, parse=addr.parse):
 
 def fault(text, message):
     """Where in an address that part is of which a message speaks."""
-    if "octet" not in message and "prefix length" not in message:
-        return 0
-    if "prefix length" in message or "after the slash" in message:
+    if "prefix length" in message:
         return max(text.find("/") + 1, 0)
     at = 0
     for part in text.partition("/")[0].split("."):
-        if "octet %s " % part in message:
+        if "octet %s " % part in message or ": %s is not a decimal" % part in message:
             return at
         at += len(part) + 1
     return 0
@@ -249,7 +247,7 @@ def restart(c):
     """Reset the board, a moment after the answer has gone."""
     from machine import reset
 
-    c._end()
+    c.finish()
     yield 100
     reset()
 
@@ -314,7 +312,7 @@ TABLE = (
     ("ping", "HOST [COUNT [SIZE]]", "is a host there?; without COUNT 4 times", _job("ping"), ()),
     ("traceroute", "HOST", "by what way is a host reached?", _job("traceroute"), ()),
     ("resolve", "NAME", "the addresses of a name, or the name of an address", _job("resolve"), ()),
-    ("iperf", "HOST [SECONDS] [udp] [reverse] | server", "how fast is it?;"
+    ("iperf", "HOST[:PORT] [SECONDS] [udp] [reverse] | server", "how fast is it?;"
      " against iperf3 at the other end; server: serve one", _job("iperf"),
      ("server", "udp", "reverse")),
     ("capture", "[COUNT [SECONDS]]", "the frames that pass;"

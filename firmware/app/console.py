@@ -202,6 +202,10 @@ class Console:
 
     def _end(self, error=None, **where):
         self._job = None
+        self.finish(error, **where)
+
+    def finish(self, error=None, **where):
+        """The last line of an answer."""
         if self.json:
             self.write(json.dumps(dict(where, ok=False, error=error) if error else {"ok": True})
                        + "\r\n")

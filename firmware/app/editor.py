@@ -61,6 +61,8 @@ class Editor:
         """Take a byte: None, a complete line, or CANCEL."""
         if self._escape is not None:
             byte = self._sequence(byte)
+            if byte is None:
+                return None
         after_cr = self._cr
         self._cr = byte == _ENTER
         if byte == CANCEL:
@@ -73,7 +75,7 @@ class Editor:
             self._escape = b""
         elif 32 <= byte < 127:
             self._insert(chr(byte))
-        elif byte is not None:
+        else:
             self._control(byte)
         return None
 

@@ -23,7 +23,9 @@ def address_of(c, nic, text):
         return fmt(parse(text))
     except ValueError as error:
         if not [letter for letter in text if letter not in "0123456789.:/"]:
-            raise Wrong(str(error), 1)
+            from app.commands import fault
+
+            raise Wrong(str(error), 1, fault(text, str(error)))
     from spinet.dns import resolver
 
     names = resolver(nic.stack)
@@ -218,6 +220,12 @@ def iperf(c, words):
             options[words[i]] = True
         else:
             options["seconds"] = number_at(c, i, 1, 3600, 5)
+    host, colon, port = host.partition(":")
+    if colon:
+        try:
+            options["port"] = int(port)
+        except ValueError:
+            raise Wrong("%s is not a port" % port, 1, len(host) + 1)
     address = yield from address_of(c, nic, host)
     c.put("measuring for %d s; Ctrl-C ends it" % options["seconds"], seconds=options["seconds"])
     task = tool.Client(nic.stack, address, **options)

@@ -62,12 +62,11 @@ class Device(launch.Board):
         self.began = time.monotonic()
         self.port, slave = pty.openpty()
         tty.setraw(slave)
-        inspect = ["-i"] if self.runtime == "micropython" else []
         self.process = subprocess.Popen(
-            [*self.interpreter, *inspect, str(launch.REPO / "tools/board/boot.py"),
+            [*self.interpreter, str(launch.REPO / "tools/board/boot.py"),
              str(self.flash), *map(str, self.link), self.chip, program],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            env=dict(os.environ, TERM="xterm"))
+            env=dict(os.environ, TERM="xterm", MICROPYINSPECT="1"))
         os.close(slave)
 
     def cut(self):
