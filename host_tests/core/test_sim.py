@@ -8,7 +8,7 @@ from kit import MICROPYTHON, raises
 from sim import Sim, cable, loss
 from sim.campaign import explain, play
 from sim.check import Broken, Checker, left_behind
-from sim.record import Capture, Digest, Taps, Trace, summary
+from spinet.testing.record import Capture, Digest, Taps, Trace, summary
 from sim.scenario import run
 from sim.users import Conversation, Plan, Server, Sink, Source
 from sim.wire import Wire

@@ -1,14 +1,14 @@
 """TCP sockets."""
 from spinet.addr import fmt
 from spinet.errors import (
-    EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, os_error,
+    EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, ETIMEDOUT, os_error,
 )
 from spinet.sockbase import (
     ANY, ERR, HUP, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, MSG_DONTWAIT, MSG_PEEK, RD, SHUT_RD,
-    SO_LINGER, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SOCK_STREAM, SOL_SOCKET, TCP_MAXSEG, WR,
-    Socket, octets, resolve,
+    SHUT_RDWR, SHUT_WR, SO_LINGER, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SOCK_STREAM, SOL_SOCKET,
+    TCP_MAXSEG, WR, Socket, octets, resolve,
 )
-from spinet.tcp.states import CARRIES, CLOSED, ESTABLISHED
+from spinet.tcp.states import CARRIES, CLOSED, CLOSING, ESTABLISHED
 
 
 class StreamSocket(Socket):
@@ -20,6 +20,7 @@ class StreamSocket(Socket):
     listener = None
     _local = (None, 0)
     _options = None     # what setsockopt said
+    _deaf = False       # shut down for reading: what has come is read, then the stream ends
 
     def __init__(self, stack, conn=None):
         Socket.__init__(self, stack)
@@ -138,6 +139,8 @@ class StreamSocket(Socket):
                 got = conn.recv_into(buf, 0, n)
             if got >= 0:
                 return got
+            if self._deaf:
+                return 0
             if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
                 self.stack.poll()
                 if conn.readable() < 0:
@@ -149,14 +152,14 @@ class StreamSocket(Socket):
         """Read at least one byte, at most `n`; b"" at the end of the stream."""
         began = self._connected()
         conn = self.conn
-        while conn.readable() < 0 and n:
+        while conn.readable() < 0 and n and not self._deaf:
             if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
                 self.stack.poll()
                 if conn.readable() < 0:
                     raise os_error(EAGAIN)
             else:
                 self._pump(began)
-        have = conn.readable()
+        have = max(conn.readable(), 0)
         buf = bytearray(n if n < have else have)
         if flags & MSG_PEEK:
             conn.peek_into(buf, 0, len(buf))
@@ -223,21 +226,33 @@ class StreamSocket(Socket):
             self._pump(began)
 
     def send(self, data, flags=0):
-        """Send bytes of `data`; how many were taken, at least one (EAGAIN otherwise)."""
+        """Send `data`; how many bytes were taken, at least one (EAGAIN or ETIMEDOUT otherwise).
+
+        A call that may wait takes all, as the kernel's do: programs rely on it.  A time-out cuts
+        that short.
+        """
         began = self._connected()
         data = octets(data)
         end = len(data)
         conn = self.conn
+        n = 0
         while True:
-            n = conn.send(data, 0, end)
-            if n or not end:
+            n += conn.send(data, n, end)
+            if n >= end:
                 return n
             if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
+                if n:
+                    return n
                 self.stack.poll()
                 if not conn.writable():
                     raise os_error(EAGAIN)
             else:
-                self._pump(began)
+                try:
+                    self._pump(began)
+                except OSError as e:
+                    if n and e.errno == ETIMEDOUT:
+                        return n
+                    raise
 
     def sendall(self, data, flags=0):
         """Send all of `data`."""
@@ -255,6 +270,10 @@ class StreamSocket(Socket):
     def shutdown(self, how):
         """Send no more (SHUT_WR), read no more (SHUT_RD), or both."""
         self._connected()
+        if not SHUT_RD <= how <= SHUT_RDWR:
+            raise os_error(EINVAL)
+        if how != SHUT_WR:
+            self._deaf = True
         if how != SHUT_RD:
             self.conn.shutdown()
 
@@ -312,7 +331,7 @@ class StreamSocket(Socket):
         SO_KEEPALIVE, SO_LINGER, SO_RCVBUF, SO_SNDBUF (the exact sizes of the rings), TCP_NODELAY,
         TCP_QUICKACK, TCP_MAXSEG, TCP_USER_TIMEOUT (ms), TCP_KEEPIDLE, TCP_KEEPINTVL (s),
         TCP_KEEPCNT, TCP_CONGESTION ("reno", "cubic", "none"), IP_TTL, IP_TOS.  A SO_LINGER of zero
-        seconds (`struct.pack("ii", 1, 0)`) makes `close` reset.
+        seconds (`struct.pack("ii", 1, 0)`) makes `close` reset.  20: a callback, see sockcall.py.
         """
         self._begin()
         if level == SOL_SOCKET and option == SO_REUSEADDR and value == 1 and not self._options:
@@ -357,11 +376,11 @@ class StreamSocket(Socket):
         state = conn.state
         if state < ESTABLISHED and state != CLOSED:
             return 0
-        if conn.readable() >= 0:
+        if conn.readable() >= 0 or self._deaf:
             flags = RD
         if conn.writable():
             flags |= WR
-        if state == CLOSED:
+        if state == CLOSED or state >= CLOSING:
             flags |= HUP | WR
             if conn.error:
                 flags |= ERR

@@ -21,6 +21,10 @@ def set_option(sock, level, option, value):
         if not packed or len(value) < 8:
             raise os_error(EINVAL)
         value = value[4] | value[5] << 8 if value[0] else None
+    elif (level, option) == (SOL_SOCKET, 20) and not packed:
+        from spinet.sockcall import register
+
+        return register(sock, value)
     elif (level, option) == (SOL_SOCKET, 0x20):
         return      # SO_BROADCAST as MicroPython's lwIP numbers it
     elif (level, option) not in _OPTIONS:

@@ -5,14 +5,14 @@ ends want to bring to its end gets there, with all data.  In any other it may fa
 forget to.  In both the invariants of `check.py` and `wire.py` hold after every event, and at the
 end nothing is left.
 """
-from sim import loss
+from spinet.testing import loss
 from sim.attacker import Attacker
-from sim.boxes import Router, Switch
+from spinet.testing.boxes import Router, Switch
 from sim.check import Broken, Checker, left_behind
-from sim.engine import Sim, Stuck
-from sim.link import cable
-from sim.rand import Rand
-from sim.record import Taps
+from spinet.testing.engine import Sim, Stuck
+from spinet.testing.link import cable
+from spinet.testing.rand import Rand
+from spinet.testing.record import Taps
 from sim.users import Conversation, Crossing, Plan, Series, Server
 from sim.wire import Wire
 

@@ -4,7 +4,7 @@ Every stream is the same endless pattern, begun at a place of its own, so that e
 read can be compared with what must stand at its place.
 """
 from sim.check import Broken, holds_memory
-from sim.rand import Rand
+from spinet.testing.rand import Rand
 from spinet.prim import diff32
 from spinet.errors import EHOSTUNREACH
 from spinet.tcp.states import CLOSED, ESTABLISHED, TIME_WAIT
