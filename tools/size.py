@@ -2,8 +2,8 @@
 
 `make size` prints it and writes build/size.json, which has each module as well.  Sizes of .mpy are
 for a Pico (armv6m): "lines" as mpy-cross makes it, "-O3" without line numbers, "board" as `make
-mpy` does.  RAM is what `gc.mem_alloc()` says, with the code of the "board" kind loaded into it; where
-the code is frozen into the firmware, dictionaries, classes and functions are left of an import.
+mpy` does.  RAM is what `gc.mem_alloc()` says, with the code of the "board" kind loaded into it;
+where that is frozen into the firmware, dictionaries, classes and functions are left of an import.
 docs/memory.md says what is behind the figures.
 """
 import json
@@ -174,7 +174,7 @@ def ram():
 
 
 def together(found):
-    """Bytes of RAM with a LAN up with DHCP and four sockets, rings included: (with code, without)."""
+    """Bytes of RAM of a LAN up with DHCP and four sockets with rings: (with code, without)."""
     bare = (found["a LAN that is up with DHCP, its stack included"]
             + 4 * (found["a TCP socket, established, beyond its rings"] + 2 * 4096))
     return bare + found["import spinet"] + found["import spinet.dhcp"], bare
