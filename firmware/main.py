@@ -1,22 +1,40 @@
-"""What the board does: bring the network up, serve the status page, echo, and speed tests.
+"""What the board does: network, services, and the console on the serial line.
 
 The same file runs on a board and on the virtual board.  Settings come from
-`netcfg.json` beside it (see `app/config.py`); every service is off or on there.
-Ctrl-C stops it and leaves the prompt.
+`netcfg.json` beside it (see `app/config.py`).  Ctrl-C at the console leads to
+the MicroPython prompt, and the network goes on; `console()` leads back.
 """
-from app import board, config
+from app import board, config, log, safe, serial
+from app.console import Console
 
 
-def main():
-    """Run the board; returns on Ctrl-C only."""
-    settings = config.load()
-    nic = board.bring_up(settings)
+def console():
+    """The console, until it is left."""
+    the_board.beside(False)
+    stream.open(True)
+    log.printer = line.log
     try:
-        board.serve(nic, board.services(nic, settings))
+        the_board.run()
     except KeyboardInterrupt:
-        print("stopped")
+        pass
     finally:
-        nic.active(False)
+        log.printer = print
+        stream.open(False)
+    the_board.beside(True)
+    print("\r\nThe network goes on. console() leads back.\r")
 
 
-main()
+settings = config.load()
+stream = serial.stream(settings["console"])
+why = safe.asked(settings, stream)
+if why:
+    log.say("safe mode, because %s: nothing was started" % why)
+the_board = board.Board(settings, network=not why)
+if stream is None:
+    try:
+        the_board.run()
+    except KeyboardInterrupt:
+        the_board.beside(True)
+else:
+    line = the_board.console = Console(the_board, stream)
+    console()

@@ -32,7 +32,7 @@ class Lab:
     """A virtual board behind a gateway, in a `with`; `port(7)` is where the host has its port 7."""
 
     def __init__(self, flash, runtime, settings=None, program=None, forwards=SERVICES,
-                 chip="w5500"):
+                 chip="w5500", serial=False):
         self.lines = []
         link = launch.free_ports(2)
         launch.make_flash(flash, dict(launch.STATIC, **settings or {}, chip=chip))
@@ -41,8 +41,13 @@ class Lab:
         self.gateway = Gateway(
             Datagram(local=("127.0.0.1", link[1]), remote=("127.0.0.1", link[0])),
             forwards=[Forward(protocol, 0, BOARD, number) for protocol, number in forwards])
-        self.board = launch.Board(flash, link, runtime, on_line=self.lines.append,
-                                  main="program.py" if program else None, chip=chip)
+        if serial:
+            from board.device import Device
+
+            self.board = Device(flash, link, runtime, on_line=self.lines.append, chip=chip)
+        else:
+            self.board = launch.Board(flash, link, runtime, on_line=self.lines.append,
+                                      main="program.py" if program else None, chip=chip)
         self.thread = threading.Thread(target=self.gateway.run, daemon=True)
 
     def __enter__(self):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "host_tests" / "core"
-PATHS = ("lib", "host_tests/core", "host_tests", "tools")    # relative to ROOT
+PATHS = ("lib", "host_tests/core", "host_tests", "tools", "firmware")    # relative to ROOT
 HEAP = 16 << 20
 CUT = "\n\f\n"        # in code: where WebAssembly, which cannot do so elsewhere, collects garbage
 SILENCE_S = 100     # a test that prints nothing for so long hangs

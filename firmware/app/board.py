@@ -1,44 +1,182 @@
-"""The board: its network interface, its services, and the loop that runs them."""
+"""The board: its network interface, its services, its console, and the loop that runs them."""
 import time
 
 import machine
 
 import spinet
-from app import http, status
+from app import config, http, log, status
 from app import services as small
 from app.server import Server
 from spinet import addr
+from spinet.prim import ticks_add, ticks_diff, ticks_ms
+from spinet.timers import Timer
 
 _RETRY_S = 3
 _FASTEST = {"w5500": 33000000, "enc28j60": 20000000}
 _ORDER = ("http", "echo", "discard", "source")
+_REST_MS = 20           # without a network: between looks at the console
+_BESIDE_MS = 20         # between steps of the services beside the prompt
+
+
+class Board:
+    """A board with these settings.  `nic` is None until its chip has answered, `why` is what it
+    said instead.
+
+    Nothing here waits: the chip is looked for between looks at the console, for at most 0.6 s
+    every 3 s.  `network` False is safe mode: the console and nothing else.
+    """
+
+    def __init__(self, settings, network=True):
+        self.settings = settings
+        self.network = network
+        self.nic = None
+        self.why = "safe mode" if not network else "not yet up"
+        self.running = []
+        self.console = None
+        self.dog = None
+        self.clock = None       # the client of time servers
+        self.leave = False      # the loop is to end
+        self._retry_at = ticks_ms()
+        self._beside = None
+
+    def open(self):
+        """Look for the chip; with it comes everything that the settings ask for."""
+        try:
+            port = open_port(self.settings)
+        except (OSError, ValueError, TypeError) as error:
+            why = "%s: %s" % (self.settings["chip"], error)
+            if why != self.why:
+                self.why = why
+                log.say("%s; looking again every %d s" % (why, _RETRY_S))
+            self._retry_at = ticks_add(ticks_ms(), _RETRY_S * 1000)
+            return
+        self.nic = nic = activate(port, self.settings)
+        self.running = services(nic, self.settings)
+        if self.settings["ntp"]:
+            from spinet.sntp import Client
+
+            self.clock = Client(nic.stack, tuple(self.settings["ntp"]), set_clock)
+        if self.console is not None:
+            self.console.wakes(True)
+
+    def step(self):
+        """One turn of everything; how many ms may pass before the next."""
+        now = ticks_ms()
+        wait_ms = _REST_MS
+        if self.nic is not None:
+            wait_ms = self.nic.stack.poll()
+            for service in self.running:
+                if service.step(now):
+                    wait_ms = 0
+        elif self.network and ticks_diff(now, self._retry_at) >= 0:
+            self.open()
+        if self.console is not None:
+            wait_ms = min(wait_ms, self.console.step(now))
+        self.feed()
+        return wait_ms
+
+    def run(self):
+        """The main loop, until the console or Ctrl-C says to leave."""
+        self.leave = False
+        if self.settings["watchdog_ms"] and self.dog is None and self.network:
+            self.dog = machine.WDT(timeout=self.settings["watchdog_ms"])
+        while not self.leave:
+            wait_ms = self.step()
+            if not wait_ms:
+                continue
+            if self.nic is not None:
+                self.nic.stack.wait(wait_ms)
+            else:
+                time.sleep(wait_ms / 1000)
+
+    def feed(self):
+        """Tell the watchdog that all is well."""
+        if self.dog is not None:
+            self.dog.feed()
+
+    def beside(self, on):
+        """Network, services and watchdog go on while the MicroPython prompt has the board."""
+        if self.nic is None:
+            return
+        if self.console is not None:
+            self.console.wakes(not on)
+        if on:
+            self._beside = Beside(self)
+        elif self._beside is not None:
+            self.nic.stack.timers.remove(self._beside)
+            self._beside = None
+        self.nic.background(on)
+
+
+class Beside(Timer):
+    """Steps the services and feeds the watchdog from within `poll`."""
+
+    def __init__(self, board):
+        Timer.__init__(self)
+        self.board = board
+        stack = board.nic.stack
+        stack.timers.now = stack.clock()
+        stack.timers.arm(self, 0)
+
+    def expire(self, now):
+        board = self.board
+        for service in board.running:
+            service.step(now)
+        if board.console is not None and board.console.stream.pollable is None:
+            board.console.step(now)     # a console on a UART stays while the prompt is used
+        board.feed()
+        board.nic.stack.timers.arm(self, _BESIDE_MS)
 
 
 def bring_up(settings):
-    """The network interface named by `settings`, as an active `spinet.LAN`.
+    """The network interface named by `settings`, as an active `spinet.LAN`; for other programs.
 
-    Tries again for ever, with a message, while the chip does not answer:
-    a board may start before its wiring is right.
+    Waits, with a message, while the chip does not answer.
     """
     while True:
         try:
-            port = open_port(settings)
-            break
+            return activate(open_port(settings), settings)
         except OSError as error:
-            print("%s: %s; next try in %d s" % (settings["chip"], error, _RETRY_S))
+            log.say("%s: %s; next try in %d s" % (settings["chip"], error, _RETRY_S))
             time.sleep(_RETRY_S)
+
+
+def activate(port, settings):
+    """A `spinet.LAN` of `port`, switched on, with the address that the settings say."""
     nic = spinet.LAN(port)
     nic.config(hostname=settings["hostname"])
-
-    def say(address):
-        mask = nic.ipconfig("addr4")[1]
-        print("%s at %s/%d" % (nic.config("hostname"), address, addr.prefixlen(mask)))
-
-    nic.on_address = say
-    if settings["address"] != "dhcp":
-        nic.ipconfig(addr4=settings["address"], gw4=settings["gateway"])
+    nic.on_address = lambda address: _tell_address(nic, address)
+    nic.on_link = lambda up: log.say("link %s" % ("up" if up else "down"))
+    nic.on_conflict = lambda mac: log.say(
+        "%s is also used by %s" % (nic.ipconfig("addr4")[0], addr.fmt_mac(mac)))
+    apply_address(nic, settings)
     nic.active(True)
     return nic
+
+
+def _tell_address(nic, address):
+    if address == "0.0.0.0":
+        log.say("no address")
+    else:
+        mask = nic.ipconfig("addr4")[1]
+        log.say("%s at %s/%d" % (nic.config("hostname"), address, addr.prefixlen(mask)))
+
+
+def apply_address(nic, settings):
+    """Address, gateway and name servers, as the settings say, from now on."""
+    if settings["address"] == "dhcp":
+        nic.ipconfig(dhcp4=True)
+    else:
+        nic.ipconfig(addr4=settings["address"], gw4=settings["gateway"])
+    apply_dns(nic, settings)
+
+
+def apply_dns(nic, settings):
+    """The name servers of the settings; none: those that DHCP gave."""
+    servers = [addr.parse(server) for server in settings["dns"]]
+    if not servers and nic.dhcp is not None and nic.dhcp.lease is not None:
+        servers = list(nic.dhcp.lease.dns)
+    nic.stack.dns_servers = servers
 
 
 def open_port(settings):
@@ -51,17 +189,32 @@ def open_port(settings):
 
     pins = settings["pins"]
     bus = settings["spi"]
+    # Where the firmware chooses the pins of a bus it takes none.
+    lines = {name: machine.Pin(bus[name]) for name in ("sck", "mosi", "miso")
+             if config.connected(bus[name])}
     spi = machine.SPI(
-        bus["id"], baudrate=min(bus["baudrate"], _FASTEST[chip]), polarity=0, phase=0,
-        sck=machine.Pin(bus["sck"]), mosi=machine.Pin(bus["mosi"]), miso=machine.Pin(bus["miso"]),
-    )
+        bus["id"], baudrate=min(bus["baudrate"], _FASTEST[chip]), polarity=0, phase=0, **lines)
     return Driver(
         spi,
         cs=machine.Pin(pins["cs"], machine.Pin.OUT, value=1),
-        reset=machine.Pin(pins["reset"], machine.Pin.OUT, value=1),
-        irq=machine.Pin(pins["irq"], machine.Pin.IN, machine.Pin.PULL_UP),
+        reset=_pin(pins["reset"], machine.Pin.OUT, value=1),
+        irq=_pin(pins["irq"], machine.Pin.IN, machine.Pin.PULL_UP),
         mac=settings["mac"] or None,
     )
+
+
+def _pin(number, *how, **value):
+    return machine.Pin(number, *how, **value) if config.connected(number) else None
+
+
+def set_clock(t):
+    """Set the board's clock by an answer of a time server, where it has one."""
+    from spinet import sntp
+
+    try:
+        sntp.set_rtc(t)
+    except (ImportError, AttributeError):
+        pass
 
 
 def services(nic, settings):
@@ -71,7 +224,7 @@ def services(nic, settings):
     wanted = settings["services"]
     for name in wanted:
         if name not in _ORDER:
-            print("no such service: %r" % name)
+            log.say("no such service: %r" % name)
     for name in _ORDER:
         if name not in wanted:
             continue
@@ -85,18 +238,5 @@ def services(nic, settings):
             if name in small.DATAGRAM:
                 running.append(small.DATAGRAM[name](stack, port))
         except (OSError, TypeError, ValueError) as error:
-            print("service %s on port %r: %s" % (name, port, error))
+            log.say("service %s on port %r: %s" % (name, port, error))
     return running
-
-
-def serve(nic, running):
-    """The main loop: the stack, then each service; asleep when neither has anything to do."""
-    stack = nic.stack
-    while True:
-        wait_ms = stack.poll()
-        now = stack.timers.now
-        for service in running:
-            if service.step(now):
-                wait_ms = 0
-        if wait_ms:
-            stack.wait(wait_ms)

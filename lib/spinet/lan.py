@@ -18,6 +18,7 @@ from spinet.errors import ETIMEDOUT, os_error
 from spinet.prim import ticks_diff
 from spinet.service import tell
 from spinet.stack import Stack
+from spinet.tcp.resume import resume
 from spinet.timers import Timer
 
 STAT_IDLE = 0
@@ -446,6 +447,7 @@ class LAN:
         if up:
             for part in parts:
                 part.link_up()
+            resume(self.stack.tcp, self.ip)
             if not self._wants_dhcp and self.ip.addresses:
                 self._claim.use(self.ip.addresses[0].addr)
         else:

@@ -18,16 +18,17 @@ sleep_ms = getattr(time, "sleep_ms", _sleep_ms)
 
 
 class Waiter:
-    """`wait(ms)` of one stack."""
+    """`wait(ms)` of one stack.  `also` has more to wake it: objects that can be polled."""
 
     def __init__(self, stack):
         self._stack = stack
+        self.also = []
         self._known = None      # the pollables that `_poller` has registered
         self._poller = None
 
     def __call__(self, ms):
         """Return after `ms` milliseconds, or earlier when a frame may have come."""
-        found = []
+        found = list(self.also)
         blind = False
         for ip in self._stack.interfaces:
             port = ip.id.port

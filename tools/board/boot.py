@@ -5,7 +5,7 @@
 Wires a model of CHIP ("w5500", "enc28j60") to the stand-in `machine`, its cable being UDP datagrams
 between two ports of 127.0.0.1, makes the directory FLASH the board's file
 system, and then does what MicroPython does on a board: run `boot.py`, then
-`main.py` (or PROGRAM).
+`main.py` (or PROGRAM; "-" is none), both with the globals that the prompt has afterwards.
 """
 import os
 import sys
@@ -24,7 +24,8 @@ def start(flash, board_port, other_port, chip, program):
         sys.path[:0] = ["", "lib", tools]
     plug_in(board_port, other_port, chip)
     for name in ("boot.py", program):
-        run(name)
+        if name != "-":
+            run(name)
 
 
 def plug_in(board_port, other_port, name):
@@ -45,7 +46,7 @@ def run(path):
     """Run a file as the board's main program."""
     with open(path) as file:
         source = file.read()
-    exec(compile(source, path, "exec"), {"__name__": "__main__", "__file__": path})
+    exec(compile(source, path, "exec"), globals())
 
 
 start(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], (sys.argv + ["main.py"])[5])

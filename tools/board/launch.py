@@ -43,7 +43,8 @@ def make_flash(path, settings=None):
     path.mkdir(parents=True, exist_ok=True)
     for name, target in (
         ("boot.py", REPO / "firmware/boot.py"), ("main.py", REPO / "firmware/main.py"),
-        ("app", REPO / "firmware/app"), ("www", REPO / "firmware/www"), ("lib", REPO / "lib"),
+        ("app", REPO / "firmware/app"), ("www", REPO / "firmware/www"),
+        ("boards", REPO / "firmware/boards"), ("lib", REPO / "lib"),
     ):
         link = path / name
         if not link.exists():

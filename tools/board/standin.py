@@ -113,6 +113,24 @@ def _start_alarm(timer, generation, mode, period, callback):
     signal.setitimer(signal.ITIMER_REAL, period / 1000, period / 1000 if mode else 0)
 
 
+class WDT:
+    """A watchdog: resets the board when it was not fed for `timeout` ms."""
+
+    def __init__(self, id=0, timeout=5000):
+        self._timeout = timeout
+        self._fed = time.time()
+        Timer(-1, period=max(timeout // 4, 1), callback=self._look)
+
+    def feed(self):
+        """All is well."""
+        self._fed = time.time()
+
+    def _look(self, _):
+        if time.time() - self._fed > self._timeout / 1000:
+            print("machine: watchdog reset")
+            os.system("kill -9 $PPID")      # nothing of the program runs any more
+
+
 def unique_id():
     """8 bytes that differ between virtual boards: from SPINET_BOARD_ID, else the same for all."""
     text = os.getenv("SPINET_BOARD_ID") or "virtual1"
@@ -131,6 +149,7 @@ def lightsleep(ms=0):
 
 def reset():
     """End the process; who started it starts it again."""
+    os.putenv("MICROPYINSPECT", "")     # without a prompt first
     sys.exit(RESET_STATUS)
 
 

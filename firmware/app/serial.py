@@ -1,0 +1,85 @@
+"""Where a console reads and writes: standard input and output, or a UART.  Nothing here waits."""
+import os
+import select
+import sys
+
+_CHUNK = 64
+
+
+class Stdio:
+    """USB or whatever else the MicroPython prompt is on.
+
+    `pollable` is what a sleeping loop may also wait for.  Ctrl-C comes as a byte like others, as
+    long as `open` holds.
+    """
+
+    def __init__(self):
+        self._in = getattr(sys.stdin, "buffer", sys.stdin)
+        self._out = getattr(sys.stdout, "buffer", None)
+        self._poller = select.poll()
+        self._poller.register(sys.stdin, select.POLLIN)
+        self._one = getattr(os, "read", None)
+        self.pollable = sys.stdin
+        self.open(True)
+
+    def open(self, on):
+        """Take the input over from the prompt, or give it back."""
+        try:
+            from micropython import kbd_intr
+        except ImportError:
+            return
+        kbd_intr(-1 if on else 3)
+
+    def read(self):
+        """What has come, at most 64 bytes; None if nothing ever will."""
+        data = b""
+        while len(data) < _CHUNK and self._poller.poll(0):
+            if self._one is not None:
+                more = self._one(0, _CHUNK)
+                return more or data or None
+            more = self._in.read(1)
+            if not more:
+                return data or None
+            data += more if isinstance(more, bytes) else more.encode()
+        return data
+
+    def write(self, data):
+        """Write bytes."""
+        if self._out is None:
+            sys.stdout.write(data.decode())
+            return
+        if self._one is not None:
+            sys.stdout.flush()
+        self._out.write(data)
+        if hasattr(self._out, "flush"):
+            self._out.flush()
+
+
+class Uart:
+    """A UART, as the settings of the console say."""
+
+    pollable = None
+
+    def __init__(self, settings):
+        from machine import UART, Pin
+
+        self._uart = UART(settings["uart"], baudrate=settings["baudrate"],
+                          tx=Pin(settings["tx"]), rx=Pin(settings["rx"]), rxbuf=256)
+
+    def open(self, on):
+        """There is no prompt here."""
+
+    def read(self):
+        """What has come."""
+        return self._uart.read(_CHUNK) or b""
+
+    def write(self, data):
+        """Write bytes."""
+        self._uart.write(data)
+
+
+def stream(settings):
+    """The stream that the settings of the console ask for, or None."""
+    if settings["on"] == "off":
+        return None
+    return Uart(settings) if settings["on"] == "uart" else Stdio()

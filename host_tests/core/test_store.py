@@ -1,0 +1,280 @@
+"""Settings that outlive the power failing while they are written: firmware/app/store.py, config.py.
+
+The flash here is in memory and loses its power before any byte or step that a test names; a rename
+onto a file that exists takes two steps, as on FAT.
+"""
+import errno
+
+from app import config, log, store
+
+PATH = "netcfg.json"
+
+
+class PowerCut(Exception):
+    """The board is dark."""
+
+
+class Flash:
+    """Stands in for the module `os` and for `open`.  `left`: steps until the power fails, or -1."""
+
+    def __init__(self, files):
+        self.files = dict(files)
+        self.left = -1
+        self.steps = 0
+
+    def step(self):
+        if not self.left:
+            raise PowerCut()
+        self.left -= 1
+        self.steps += 1
+
+    def open(self, name, mode="r"):
+        if mode == "w":
+            self.step()
+            self.files[name] = ""
+        elif name not in self.files:
+            raise OSError(errno.ENOENT)
+        return File(self, name)
+
+    def stat(self, name):
+        if name not in self.files:
+            raise OSError(errno.ENOENT)
+
+    def remove(self, name):
+        self.step()
+        if self.files.pop(name, None) is None:
+            raise OSError(errno.ENOENT)
+
+    def rename(self, old, new):
+        if new in self.files:
+            self.step()
+            del self.files[new]
+        self.step()
+        self.files[new] = self.files.pop(old)
+
+    def sync(self):
+        pass
+
+
+class File:
+    def __init__(self, flash, name):
+        self.flash = flash
+        self.name = name
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def write(self, data):
+        for c in data:
+            self.flash.step()
+            self.flash.files[self.name] += c
+
+    def flush(self):
+        pass
+
+    def read(self):
+        return self.flash.files[self.name]
+
+
+def on(flash):
+    """Have store.py use `flash`."""
+    store.os = flash
+    store.open = flash.open
+
+
+A = {"hostname": "first", "services": {"http": 80}}
+B = {"hostname": "second", "address": "10.0.0.2/24", "services": {}}
+
+
+def cuts(files, value):
+    """For each moment: the files after a power failure there in a save of `value`."""
+    whole = Flash(files)
+    on(whole)
+    store.save(PATH, value)
+    assert store.read(PATH)[0] == value
+    for n in range(whole.steps):
+        flash = Flash(files)
+        flash.left = n
+        on(flash)
+        try:
+            store.save(PATH, value)
+            assert False, "step %d was never reached" % n
+        except PowerCut:
+            flash.left = -1
+            yield n, flash
+
+
+def test_a_power_failure_at_any_byte_of_a_save_leaves_the_old_or_the_new_settings():
+    n = 0
+    for n, _flash in cuts({PATH: store.text(A)}, B):
+        value, complaints = store.load(PATH)
+        assert value in (A, B), (n, value)
+        assert complaints == [], (n, complaints)
+    assert n > len(store.text(B)), "the write was cut at every byte, and the renames"
+
+
+def test_the_same_with_older_copies_there_and_a_broken_new_one():
+    old = {"hostname": "old"}
+    files = {PATH: store.text(A), PATH + ".old": store.text(old), PATH + ".new": "{"}
+    for n, _flash in cuts(files, B):
+        assert store.load(PATH)[0] in (A, B), n
+
+
+def test_a_second_failure_while_saving_again_loses_nothing_either():
+    for n, first in cuts({PATH: store.text(A)}, B):
+        before = Flash(first.files)
+        on(before)
+        had = store.load(PATH)[0]
+        for m, _second in cuts(first.files, {"hostname": "third"}):
+            found = store.load(PATH)[0]
+            assert found in (had, {"hostname": "third"}), (n, m, found)
+
+
+def test_a_first_save_that_is_cut_leaves_none_or_the_new_settings():
+    for n, _flash in cuts({}, A):
+        assert store.load(PATH)[0] in (None, A), n
+
+
+def test_a_broken_file_gives_the_last_good_copy_and_says_so():
+    flash = Flash({PATH: store.text(B)[:-9], PATH + ".old": store.text(A)})
+    on(flash)
+    value, complaints = store.load(PATH)
+    assert value == A
+    assert "not valid JSON" in complaints[0] and "last good copy" in complaints[0]
+
+
+def test_saving_over_a_broken_file_keeps_the_last_good_copy():
+    for n, _flash in cuts({PATH: "{", PATH + ".old": store.text(A)}, B):
+        assert store.load(PATH)[0] in (A, B), n
+    flash = Flash({PATH: "{", PATH + ".old": store.text(A)})
+    on(flash)
+    store.save(PATH, B)
+    assert store.read(PATH + ".old")[0] == A
+
+
+def test_the_copy_is_what_was_saved_before():
+    flash = Flash({})
+    on(flash)
+    store.save(PATH, A)
+    store.save(PATH, B)
+    assert store.load(PATH) == (B, [])
+    assert store.read(PATH + ".old")[0] == A
+
+
+def test_flash_that_reads_back_something_else_is_not_trusted():
+    flash = Flash({PATH: store.text(A)})
+    on(flash)
+    write = File.write
+
+    def bad(self, data):
+        write(self, data)
+        flash.files[self.name] = flash.files[self.name].replace("second", "secund")
+
+    File.write = bad
+    try:
+        store.save(PATH, B)
+        assert False, "it was trusted"
+    except OSError:
+        pass
+    finally:
+        File.write = write
+    assert store.load(PATH)[0] == A
+
+
+def test_erase_leaves_nothing():
+    flash = Flash({PATH: store.text(A), PATH + ".old": store.text(A), PATH + ".new": "x"})
+    on(flash)
+    store.erase(PATH)
+    assert flash.files == {} and store.load(PATH)[0] is None
+
+
+# -- config.py -----------------------------------------------------------------
+
+def quietly(function, *args):
+    """(result, lines that were said)."""
+    del log.lines[:]
+    printer = log.printer
+    log.printer = lambda text: None
+    try:
+        return function(*args), [text for _, text in log.lines]
+    finally:
+        log.printer = printer
+
+
+def load(text):
+    on(Flash({PATH: text} if text is not None else {}))
+    return quietly(config.load)
+
+
+def test_no_file_gives_defaults_and_says_so():
+    settings, said = load(None)
+    assert settings == config.DEFAULTS
+    assert said == ["netcfg.json: none, using defaults"]
+
+
+def test_each_fault_is_said_and_only_its_default_stands():
+    for text, complaint in (
+        ('{"hostname": 5, "ntp": ["a.b"]}', "'hostname' should be a text"),
+        ('{"address": "10.0.0.0/24", "ntp": ["a.b"]}', "the address of the network itself"),
+        ('{"address": "10.0.0.255/24", "ntp": ["a.b"]}', "broadcast"),
+        ('{"address": "10.0.0.1", "ntp": ["a.b"]}', "prefix length is missing"),
+        ('{"spi": {"id": "x"}, "ntp": ["a.b"]}', "'id' should be a whole number"),
+        ('{"dns": ["10.0.0.300"], "ntp": ["a.b"]}', "octet 300 is over 255"),
+        ('{"watchdog_ms": 5, "ntp": ["a.b"]}', "1000 to 8388"),
+        ('{"colour": 1, "ntp": ["a.b"]}', "unknown setting 'colour' ignored"),
+        ('{"board": "nothing", "ntp": ["a.b"]}', "no profile"),
+        ('{"console": {"on": "yes"}, "ntp": ["a.b"]}', "stdio, uart or off"),
+    ):
+        settings, said = load(text)
+        assert len(said) == 1 and complaint in said[0], said
+        assert settings["ntp"] == ["a.b"], "the rest holds"
+        for key in config.DEFAULTS:
+            if key not in ("ntp", "board"):
+                assert settings[key] == config.DEFAULTS[key], key
+
+
+def test_a_profile_stands_between_defaults_and_settings():
+    on(Flash({PATH: '{"board": "mine", "pins": {"irq": -1}}',
+              "boards/mine.json": '{"about": "x", "chip": "enc28j60", "pins": {"cs": "D4"}}'}))
+    settings, said = quietly(config.load)
+    assert said == []
+    assert settings["chip"] == "enc28j60"
+    assert settings["pins"] == {"cs": "D4", "reset": 20, "irq": -1}
+    config.put(settings, "hostname", "desk")
+    config.save(settings)
+    assert store.read(PATH)[0] == {"board": "mine", "hostname": "desk", "pins": {"irq": -1}}
+
+
+def test_settings_by_name():
+    settings, _ = load(None)
+    config.put(settings, "services.http", "8080")
+    config.put(settings, "services.echo", "off")
+    config.put(settings, "pins.cs", "D5")
+    config.put(settings, "dns", "10.0.0.1, 10.0.0.2")
+    assert settings["services"] == {"http": 8080, "discard": 9, "source": 19}
+    assert config.get(settings, "pins.cs") == "D5"
+    assert settings["dns"] == ["10.0.0.1", "10.0.0.2"]
+    assert config.DEFAULTS["services"]["http"] == 80, "defaults stay"
+    for name, text, complaint in (
+        ("nothing", "1", "no such setting"), ("spi.nothing", "1", "no such setting"),
+        ("spi.baudrate", "fast", "not a whole number"), ("address", "10.0.0.300/24", "octet 300"),
+        ("spi", "1", "name one of its parts"), ("chip", "rtl8139", "not a chip with a driver"),
+    ):
+        try:
+            config.put(settings, name, text)
+            assert False, name
+        except ValueError as error:
+            assert complaint in str(error), error
+
+
+def test_a_password_is_kept_as_its_hash():
+    settings, _ = load(None)
+    config.put(settings, "password", "tulip")
+    kept = settings["password"]
+    assert "tulip" not in kept
+    assert config.matches("tulip", kept) and not config.matches("Tulip", kept)
+    config.put(settings, "password", "")
+    assert settings["password"] == ""

@@ -1,0 +1,162 @@
+"""A virtual board as a serial device: `device.path` is what a terminal or mpremote opens.
+
+    device.py FLASH [--link PATH] [--runtime micropython] [--chip w5500]
+
+Behind the path is a pty, whose other end a thread joins to the board's own.  When the board resets
+it is started again, as the power or Ctrl-D does on a board: after a soft reset in raw mode only
+boot.py runs, as MicroPython has it.  As a program it puts the board behind a gateway of its own
+and runs until Ctrl-C.
+"""
+import argparse
+import contextlib
+import os
+import pathlib
+import pty
+import re
+import select
+import subprocess
+import sys
+import threading
+import time
+import tty
+
+if __name__ == "__main__":
+    _ROOT = pathlib.Path(__file__).resolve().parents[2]
+    sys.path[:0] = [str(_ROOT / "lib"), str(_ROOT / "tools")]
+
+from board import launch  # noqa: E402
+
+_FAST_S = 1             # who ends sooner than this is not started again at once
+
+
+class Device(launch.Board):
+    """A `launch.Board` with a serial line.  `link_path`, if given, becomes a link to `path`."""
+
+    def __init__(self, flash, link, runtime="micropython", on_line=None, chip="w5500",
+                 link_path=None):
+        super().__init__(flash, link, runtime, on_line, None, chip)
+        self.user, slave = pty.openpty()
+        tty.setraw(slave)
+        self.slave = slave      # kept open, or the pty ends when its user closes it
+        self.path = os.ttyname(slave)
+        self.link_path = link_path
+        if link_path:
+            with contextlib.suppress(OSError):
+                os.unlink(link_path)
+            os.symlink(self.path, link_path)
+            self.path = link_path
+        self.line = b""
+        self.raw = False
+        self.running = False
+        self.starts = 0
+
+    def start(self):
+        """Switch it on; it stays on until `stop`."""
+        self.running = True
+        self.power_on("main.py")
+        self.reader = threading.Thread(target=self.relay, daemon=True)
+        self.reader.start()
+
+    def power_on(self, program):
+        self.starts += 1
+        self.began = time.monotonic()
+        self.port, slave = pty.openpty()
+        tty.setraw(slave)
+        self.process = subprocess.Popen(
+            [*self.interpreter, str(launch.REPO / "tools/board/boot.py"),
+             str(self.flash), *map(str, self.link), self.chip, program],
+            stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            env=dict(os.environ, TERM="xterm", MICROPYINSPECT="1"))
+        os.close(slave)
+
+    def cut(self):
+        """Cut the power, and have it back at once."""
+        self.raw = False
+        self.process.kill()
+
+    def relay(self):
+        """Carry bytes both ways, start the board again when it ends."""
+        while self.running:
+            with contextlib.suppress(OSError, ValueError):
+                ready, _, _ = select.select([self.user, self.port], [], [], 0.2)
+                if self.user in ready:
+                    self.to_board(os.read(self.user, 4096))
+                if self.port in ready and not self.from_board():
+                    self.again()
+
+    def to_board(self, data):
+        for mode, byte in ((True, b"\x01"), (False, b"\x02")):
+            if byte in data:
+                self.raw = mode
+        os.write(self.port, data)
+
+    def from_board(self):
+        """Hand on what the board says, lines ended as a board's; whether it is still there."""
+        try:
+            data = os.read(self.port, 4096)
+        except OSError:
+            data = b""
+        if not data:
+            return False
+        os.write(self.user, re.sub(rb"(?<!\r)\n", b"\r\n", data))
+        *lines, self.line = (self.line + data).split(b"\n")
+        for line in lines:
+            self.on_line(line.decode(errors="replace").rstrip("\r"))
+        return True
+
+    def again(self):
+        """The board has reset."""
+        self.process.wait()
+        os.close(self.port)
+        if not self.running:
+            return
+        if time.monotonic() - self.began < _FAST_S:
+            time.sleep(0.3)
+        os.write(self.user, b"\r\nMPY: soft reboot\r\n" if self.process.returncode == 0 else b"")
+        self.power_on("-" if self.raw else "main.py")
+        if self.raw:
+            os.write(self.port, b"\x01")
+
+    def stop(self, wait_s=3):
+        """Switch it off."""
+        if not self.running:
+            return None
+        self.running = False
+        self.process.kill()
+        status = self.process.wait()
+        self.reader.join(wait_s)
+        for fd in (self.user, self.slave, self.port):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        if self.link_path:
+            with contextlib.suppress(OSError):
+                os.unlink(self.link_path)
+        return status
+
+
+def main():
+    from gateway import Gateway
+    from spinet.ports.datagram import Datagram
+
+    parser = argparse.ArgumentParser(description="A virtual board with a serial line.")
+    parser.add_argument("flash", help="a directory, made if missing")
+    parser.add_argument("--link", metavar="PATH", help="a name for the serial device")
+    parser.add_argument("--runtime", default="micropython", choices=("micropython", "cpython"))
+    parser.add_argument("--chip", default="w5500", choices=("w5500", "enc28j60"))
+    options = parser.parse_args()
+    ports = launch.free_ports(2)
+    launch.make_flash(options.flash)
+    gateway = Gateway(Datagram(local=("127.0.0.1", ports[1]), remote=("127.0.0.1", ports[0])))
+    threading.Thread(target=gateway.run, daemon=True).start()
+    device = Device(options.flash, ports, options.runtime, chip=options.chip,
+                    link_path=options.link)
+    device.start()
+    print(device.path, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(3600)
+    device.stop()
+
+
+if __name__ == "__main__":
+    main()
