@@ -77,7 +77,8 @@ def wait_for(asked, timeout):
 
     `timeout` is in seconds, None for ever; empty when it is over.
     """
-    left = -1 if timeout is None else timeout * 1000     # ms
+    # In ms; one more, since ticks are whole ones.
+    left = -1 if timeout is None else timeout * 1000 + (timeout > 0)
     began = monotonic()
     last = None
     while True:
