@@ -52,14 +52,19 @@ def _deafen(rig, rand):
 
 def _upset(rig, rand):
     """A bit of a register that matters falls over, as by radiation or a spike."""
-    regs = (0x1B, 0x1F, 0x38, 0x40, 0x4B, 0x60, 0x65)
-    rig.chip.regs[regs[rand.below(len(regs))]] ^= 1 << rand.below(8)
+    reg = (0x1B, 0x1F, 0x38, 0x40, 0x4B, 0x60, 0x65)[rand.below(7)]
+    bit = rand.below(8)
+    if reg == 0x1F and bit < 2:
+        bit += 2        # another bank, unknown to the driver, is among the worse
+    rig.chip.regs[reg] ^= 1 << bit
 
 
 def _upset_worse(rig, rand):
-    """The same where it changes frames, for half a second: in the bounds of the ring old frames may
-    look like new ones, in MACON3 padding or checksum are missing."""
-    rig.chip.regs[(0x09, 0x0B, 0x0D, 0x42)[rand.below(4)]] ^= 1 << rand.below(5)
+    """The same where it changes frames, for half a second: in the bounds of the ring, or with
+    another bank selected, old frames may look like new ones, in MACON3 padding or checksum are
+    missing."""
+    reg = (0x09, 0x0B, 0x0D, 0x42, 0x1F)[rand.below(5)]
+    rig.chip.regs[reg] ^= 1 << rand.below(2 if reg == 0x1F else 5)
     rig.chip.rx.load()
 
 
