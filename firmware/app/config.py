@@ -198,6 +198,11 @@ def put(settings, name, text):
             name, name, sorted(DEFAULTS[key])[0]))
     value = hashed(text) if key == "password" else value_of(key, text, DEFAULTS[key])
     check(key, value)
+    if key == "board" and value:
+        profile = read_profile(value)
+        base = overlay(DEFAULTS, profile, BOARDS + value)
+        for part in profile:
+            settings[part] = base[part]
     settings[key] = value
 
 

@@ -19,7 +19,8 @@ def start(flash, board_port, other_port, chip, program):
     tools = tools.rpartition("/")[0]
     os.chdir(flash)
     if sys.implementation.name == "micropython":
-        sys.path[:] = ["", ".frozen", "lib", tools]
+        # (A new board has no lib: the models need one.)
+        sys.path[:] = ["", ".frozen", "lib", tools, tools.rpartition("/")[0] + "/lib"]
     else:
         sys.path[:0] = ["", "lib", tools]
     plug_in(board_port, other_port, chip)
@@ -43,9 +44,12 @@ def plug_in(board_port, other_port, name):
 
 
 def run(path):
-    """Run a file as the board's main program."""
-    with open(path) as file:
-        source = file.read()
+    """Run a file as the board's main program, if there is one."""
+    try:
+        with open(path) as file:
+            source = file.read()
+    except OSError:
+        return
     exec(compile(source, path, "exec"), globals())
 
 
