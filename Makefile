@@ -6,7 +6,7 @@ PYTEST = $(PY) -m pytest -n auto --dist loadfile
 export RUNTIME TAP PORT CHIP
 
 .PHONY: help run serial test test-core test-fast sim plot goodput differential faults chips
-.PHONY: bench bench-loss size lint clean env
+.PHONY: bench bench-loss mpy size lint clean env
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: env ## rates and throughput against the kernel (root); a table and build/
 
 bench-loss: env ## TCP with frames lost, the kernel on both ends beside it (root); build/bench-loss.json
 	@$(PY) tools/bench_loss.py $(ARGS)
+
+mpy: env ## spinet as .mpy files for a board (ARGS="--arch armv7emsp --to DIRECTORY")
+	@$(PY) tools/mpy.py $(ARGS)
 
 size: env ## bytes of each module, RAM on a 32-bit MicroPython; a table and build/size.json
 	@$(PY) tools/size.py

@@ -22,12 +22,14 @@ from spinet.prim import ticks_add, ticks_diff, ticks_ms
 
 _TEND_MS = 500          # link poll and register check
 _FALLBACK_MS = 100      # look for frames even if the interrupt line says there are none
+_DEAF_MS = 15000        # between the steps against deafness, if frames go unanswered
 _BURST = 8              # frames taken before the transmitter is looked after
 
 _ALL_HOSTS = b"\x01\x00\x5e\x00\x00\x01"
 
 _WBM = b"\x7a\x00"      # and the control byte: as MACON3 says
 _ASK_ECON1 = b"\x1f\x00"
+_ERXWRPT = 0x0E
 _ASK_EPKTCNT = b"\x19\x00"
 _PKTDEC = b"\x9e\x40"
 _RXRST, _RXRST_OFF = b"\x9f\x40", b"\xbf\x40"
@@ -53,8 +55,9 @@ class ENC28J60(Sender):
                  promiscuous=False, lock=None, spi_init=None, clock=ticks_ms, sleep=None):
         self.count = {
             "rx": 0, "tx": 0, "rx_full": 0, "rx_too_long": 0, "rx_runt": 0, "rx_bad_status": 0,
-            "rx_bad_header": 0, "rx_silent": 0, "tx_bad_size": 0, "tx_no_link": 0, "tx_lost": 0,
-            "tx_late_collision": 0, "tx_aborted": 0, "tx_retry": 0, "tx_stuck": 0, "txif_lost": 0,
+            "rx_bad_header": 0, "rx_phantom": 0, "rx_silent": 0,
+            "tx_bad_size": 0, "tx_no_link": 0, "tx_lost": 0, "tx_late_collision": 0,
+            "tx_aborted": 0, "tx_retry": 0, "tx_stuck": 0, "txif_lost": 0,
             "chip_lost": 0, "registers_lost": 0, "phy_timeout": 0, "mac_retry": 0, "absent": 0,
             "irq_missed": 0, "spi_errors": 0, "link_up": 0, "link_down": 0, "bus_busy": 0,
             "resync": 0, "setup": 0, "reset": 0,
@@ -65,6 +68,7 @@ class ENC28J60(Sender):
         self._head = bytearray(6)
         self._next = 0                  # where the next packet is
         self._avail = 0                 # packets known to wait
+        self._end = 0                   # where the last of them ends
         self._full = False              # RXERIF was seen at the last check
         self._reconfigure = False       # the hash table is to be written
         self._trouble = False           # something was repaired since the last check
@@ -116,7 +120,7 @@ class ENC28J60(Sender):
         if not self._alive():
             return 0
         self._next = at
-        self._avail -= 1
+        self._avail = self._avail - 1 if at != self._end else 0
         # An even value would spoil the ring (erratum 14): the byte before an even address is odd.
         at = at - 1 if at else END
         cmd[0] = 0x4C                   # ERXRDPT, the low byte first: the high one takes it over
@@ -236,10 +240,16 @@ class ENC28J60(Sender):
         self._spi.write_readinto(_ASK_EPKTCNT, two)
         cs(1)
         n = two[1]
-        if n:
-            self._avail = n if n < _BURST else _BURST
-            if missed:
-                self.count["irq_missed"] += 1
+        if not n:
+            return 0
+        # Beyond the last packet lie those of the last time around, and look well: where is it?
+        self._end = end = self._get(_ERXWRPT) | self._get(_ERXWRPT + 1) << 8
+        if end == self._next:
+            self._repair("rx_phantom")
+            return 0
+        self._avail = n if n < _BURST else _BURST
+        if missed:
+            self.count["irq_missed"] += 1
         return n
 
     def _notice(self, flags, now):
@@ -303,7 +313,9 @@ class ENC28J60(Sender):
             self._linked = linked == 1
         # Any reset costs the link: only if something was sent that nobody answered.  What `_set_up`
         # alone can cure is not deafness, and the pin is the surest.
-        step = self._too_quiet(now)
+        step = self._too_quiet(now, self._get(EPKTCNT))
+        if 0 < step < 4 and self.count["tx"] != self._told:
+            self._quiet_at = ticks_add(now, _DEAF_MS)
         if step == 1 or (step and self.count["tx"] == self._told):
             self._resync()
         elif step:
@@ -321,7 +333,7 @@ class ENC28J60(Sender):
         self._avail = 0
         self._trouble = True
         self._strikes += 1
-        if why == "rx_bad_header" and self._strikes <= 2 and self._resync():
+        if why.startswith("rx_") and self._strikes <= 2 and self._resync():
             return
         if self._strikes <= 4 and self._set_up():
             return

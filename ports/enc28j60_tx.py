@@ -137,11 +137,13 @@ class Sender(EncChip):
         cs(0)
         spi.write(CLEAR_TX)
         cs(1)
-        cs(0)
-        spi.write(_TXRTS)
-        cs(1)
         self._air = slot
         self._air_until = ticks_add(self._clock(), self._stuck_ms)
+        # A chip that lost its power since the frame was loaded would send whatever is there now.
+        if self._alive():
+            cs(0)
+            spi.write(_TXRTS)
+            cs(1)
 
     def _tend_tx(self, flags, now):
         """Has the frame that is on the line left?  `flags` is EIR, or -1 if it was not read yet."""

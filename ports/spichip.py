@@ -182,16 +182,17 @@ class SpiPort:
             self._state = _LOST
             self._at = ticks_add(now, _RETRY_MS)
 
-    def _too_quiet(self, now):
+    def _too_quiet(self, now, waiting=0):
         """The receiver may be deaf: 1 to 4, how much should be done about it; mostly 0.
 
         Most chips do not say that they have gone deaf, but no network is silent for ever.  The
         driver opens the receiver anew (1), sets up the chip (2), resets it by command (3), and by
         its pin (4), which costs the link: only if something was sent that nobody answered.
+        `waiting`: does the chip say that a frame waits, which all of that would lose?
         """
         step = 0
         heard = self.count["rx"]
-        if heard != self._heard:
+        if heard != self._heard or waiting:
             self._heard = heard
             self._told = self.count["tx"]
             self._quiet_ms = _QUIET_MS

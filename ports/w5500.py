@@ -38,6 +38,7 @@ class W5500(Chip):
     def __init__(self, spi, cs, *, irq=None, reset=None, mac=None, promiscuous=False,
                  lock=None, spi_init=None, clock=ticks_ms, sleep=None):
         self._promiscuous = promiscuous
+        self._groups = ()
         Chip.__init__(self, spi, cs, irq, reset, mac, lock, spi_init, clock, sleep,
                       0x04 if promiscuous else 0xB4)
         self._point_rx = bytearray(b"\x00\x28\x0c\x00\x00")       # write RX_RD
@@ -224,9 +225,10 @@ class W5500(Chip):
         others are wanted, everything.  Until then not even 01:00:5E:00:00:01: only who is in
         another group has to answer for it.  Frames that wait in the chip at a change are lost.
         """
-        if self._promiscuous:
-            return
+        self._groups = groups
         mode = 0xB4                     # MACRAW, MFEN, and MMB, MIP6B against what is not wanted
+        if self._promiscuous:
+            mode &= ~0x80
         for mac in groups:
             if mac[0] == 1 and mac[1] == 0 and mac[2] == 0x5E:
                 if mac[3] or mac[4] or mac[5] != 1:
@@ -241,6 +243,16 @@ class W5500(Chip):
             self._mode = mode
             self._reconfigure = True
             self._at = self._clock()
+
+    @property
+    def promiscuous(self):
+        """Whether every frame is taken, whatever its destination; may be set."""
+        return self._promiscuous
+
+    @promiscuous.setter
+    def promiscuous(self, on):
+        self._promiscuous = on
+        self.filter(self._groups)
 
     # --- receive ---
 

@@ -187,7 +187,7 @@ class Chip(SpiPort):
             else:
                 self._repair("tx_stuck")
                 return
-        step = self._too_quiet(now)
+        step = self._too_quiet(now, regs[0x26] | regs[0x27])
         if step == 2:
             if not self._set_up():
                 self._begin_reset(now)

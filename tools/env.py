@@ -11,12 +11,15 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 VENV = BUILD / "venv"
 NODE = BUILD / "node"
+BOARD = BUILD / "board"         # libraries for MicroPython, as they are published
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".spinet"        # first line: what was installed; then what could not be
 LIST = ROOT / "tools" / "requirements.txt"
@@ -28,6 +31,7 @@ class Requirements:
     def __init__(self, text):
         self.required, self.optional, self.tests, self.node, self.npm = [], [], [], [], []
         self.apt = {}
+        self.board = []     # (NAME==VERSION, SHA-256)
         for line in text.splitlines():
             spec, _, comment = line.partition("#")
             spec = spec.strip()
@@ -37,6 +41,8 @@ class Requirements:
                 getattr(self, kind).append(spec)
             elif line.startswith("#npm "):
                 self.npm += words[1:]
+            elif line.startswith("#board "):
+                self.board.append(tuple(words[1:3]))
             elif line.startswith("#apt "):
                 self.apt.update(word.split("=") for word in words[1:])
 
@@ -87,6 +93,9 @@ def install(requirements, tests):
         for spec in optional:
             if not pip([spec]):
                 missing.append(f"not installed, so what needs it is skipped: {spec}")
+    for spec, sha256 in requirements.board if tests else ():
+        if not install_board(spec, sha256):
+            missing.append(f"not installed, so its test is skipped: {spec} for MicroPython")
     if not install_wasm(requirements):
         missing.append("MicroPython 32 not installed, so its tests are skipped: npm failed")
     return missing
@@ -110,6 +119,39 @@ def pip(specs, quiet=False):
     """Install `specs`, wheels only; whether that went well."""
     command = [PYTHON, "-m", "pip", "install", "-q", "--only-binary=:all:"]
     return run([*command, "--disable-pip-version-check", *specs], quiet)
+
+
+def install_board(spec, sha256):
+    """Unpack a library for MicroPython into a directory of build/board, NAME-VERSION.
+
+    Many are published as a bare archive without `setup.py`: pip finds those, but will not have
+    them, so that the address in its complaint is what is taken.
+    """
+    target = BOARD / spec.replace("==", "-")
+    if target.exists():
+        return True
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        command = [PYTHON, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, spec]
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+        found = re.search(r" from (https://\S+\.tar\.gz) ", done.stdout + done.stderr)
+        file = next(folder.iterdir(), None)
+        try:
+            if file is None:
+                file = folder / "archive.tar.gz"
+                with urllib.request.urlopen(found.group(1), timeout=60) as response:
+                    file.write_bytes(response.read())
+            if hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
+                say(f"{spec} is not the file that tools/requirements.txt names")
+                return False
+            shutil.unpack_archive(file, folder / "all", "gztar" if "tar" in file.name else "zip")
+        except (AttributeError, OSError):
+            return False
+        # An archive has one directory, what is in a wheel is the library itself.
+        inside = list((folder / "all").iterdir())
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(str(inside[0] if len(inside) == 1 else folder / "all"), str(target))
+    return True
 
 
 def node_module():

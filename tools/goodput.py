@@ -5,8 +5,8 @@
     goodput.py --fair                        two flows and eight over one bottleneck
     goodput.py --kernel [--seeds N]          Linux on both ends, in real time (root)
 
-The link (tools/sim/link.py) has 10 Mbit/s, a round trip of 20 ms and a queue of 64 KiB, and loses
-frames of both directions at random.  A CONFIGURATION is CONGESTION[+OPTION...][-OPTION...], as
+The link (lib/spinet/testing/link.py) has 10 Mbit/s, a round trip of 20 ms and a queue of 64 KiB,
+and loses frames of both directions at random.  A CONFIGURATION is CONGESTION[+OPTION...][-OPTION...], as
 `cubic+rack` or `reno-timestamps`.  Figures are medians over the seeds, in Mbit/s of user's data,
 with the quartiles.  Ours are of virtual time: they depend on the seeds alone.  The kernel's go
 through the same link in real time, between two network namespaces.
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tools"), str(ROOT / "host_tests/kernel")]
 
 from sim import Sim, cable, loss  # noqa: E402
-from sim.boxes import Switch  # noqa: E402
+from spinet.testing.boxes import Switch  # noqa: E402
 from sim.users import Sink, Source  # noqa: E402
 
 RATE = 10_000_000

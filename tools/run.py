@@ -189,6 +189,7 @@ class Run:
 
     def __init__(self, port, exact, runtime, tap, flash, chip="w5500"):
         self.runtime = runtime
+        self.chip = {"w5500": "W5500", "enc28j60": "ENC28J60"}[chip]
         self.stop = threading.Event()
         self.console = None
         self.deaths = []
@@ -279,8 +280,8 @@ class Run:
     def banner(self):
         """What to try, as lines of text."""
         runtime = {"cpython": "CPython", "micropython": "MicroPython"}[self.runtime]
-        yield ("A virtual board is up: firmware/main.py on %s, through a W5500 model, at %s"
-               % (runtime, BOARD))
+        yield ("A virtual board is up: firmware/main.py on %s, through a model of the %s, at %s"
+               % (runtime, self.chip, BOARD))
         yield ""
         for what, how in self.network.hints:
             yield "  %-24s %s" % (what, how)

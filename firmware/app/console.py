@@ -162,7 +162,6 @@ class Console:
     def _cancel(self):
         """Ctrl-C without a command that runs: a line is dropped, an empty one leaves."""
         if self.editor.line:
-            self.editor._take()
             self.write("^C\r\n")
         elif not self.locked and self.stream.pollable is not None:
             self.leave()

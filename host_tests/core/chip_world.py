@@ -201,7 +201,8 @@ class World:
         """Poll both, then let time pass: little while frames move, else up to what both allow."""
         wait = min(self.board.poll(), self.host.poll(), most_ms, self.most_ms)
         cable = self.cable
-        if cable.moved != self._moved or cable.to_chip or cable.to_host:
+        # Frames that wait for the chip do not count: it may be gone.
+        if cable.moved != self._moved or cable.to_host:
             self._moved = cable.moved
             self._pause_us = 250
         else:

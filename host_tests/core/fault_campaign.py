@@ -12,6 +12,7 @@ both ways stays open from beginning to end; datagrams and pings go beside it.  I
 from chip_world import World
 from chips.rig import CHIPS, load
 from kit import Random
+from spinet.tcp.resume import resume
 from spinet.tcp.states import ESTABLISHED
 
 PATTERN = bytes([(i * 31 + (i >> 8) * 7 + (i >> 3)) & 255 for i in range(10007)]) * 2
@@ -111,6 +112,7 @@ class Campaign:
         self.met = {}               # fault: how often
         self.next_fault = 0
         self.next_word = 0
+        self.up = True
 
     def begin(self):
         world = self.world
@@ -123,6 +125,11 @@ class Campaign:
             talker.turn()
         self.datagrams.turn()
         world = self.world
+        up = world.port.link()
+        if up and not self.up:
+            for stack in (world.board, world.host):     # as a `LAN` does
+                resume(stack.tcp, stack.interfaces[1])
+        self.up = up
         wrong = world.cable.wrong
         if len(wrong) > self.wrong and world.elapsed > self.altered_until:
             raise AssertionError(wrong[self.wrong])

@@ -119,6 +119,38 @@ def test_every_way_into_the_stack_is_guarded():
     assert net.a.tcp.__class__.connect is real
 
 
+def test_what_is_being_sent_is_never_overwritten():
+    n = known()
+    s = bound(n)
+    s.connect(("10.0.0.2", 5))
+    path = n.stack.path(b"\x0a\0\0\2", 17)
+    b, _ = in_background(n.stack)
+    real = n.end.send
+    deferred = []
+
+    def send(buf, k):
+        before = b.deferred
+        n.end.waiting.append(PING)
+        b.pump()
+        deferred.append(b.deferred > before)
+        return real(buf, k)
+
+    try:
+        for way in (lambda: s.send(b"data"), lambda: s.endpoint.send(b"data", 0, 4),
+                    lambda: n.stack.udp.send(path, 7, 5, b"data", 0, 4)):
+            n.end.send = send
+            n.take()
+            del deferred[:]
+            way()
+            n.end.send = real
+            n.give()
+            out = n.take()
+            assert deferred[0] and out[0][42:46] == b"data" and out[1][23] == 1, deferred
+    finally:
+        n.end.send = real
+        b.stop()
+
+
 def test_a_call_that_fails_leaves_nothing_behind():
     n = known()
     s = n.stack.socket(socket.SOCK_DGRAM)

@@ -6,7 +6,6 @@ from net import Net
 from spinet import dns, dnsmsg, socket
 from spinet.dnsmsg import A, CNAME, NS, OPT, PTR, SOA, SRV, TXT, Writer, encode
 
-SLOW = ("test_fuzz",)
 SERVER = b"\x0a\0\0\2"
 OTHER = b"\x0a\0\0\3"
 
@@ -273,6 +272,11 @@ def test_refusals_and_closed_ports_do_not_wait():
         began = n.clock.now
         assert r.resolve("a.example") == ["192.0.2.1"]
         assert n.clock.now == began and r.count["refused"] == 1
+    n, server, r = host({("a.example", A): 2}, (OTHER, SERVER))
+    began = n.clock.now
+    assert raises(OSError, r.resolve, "a.example").errno == -2
+    assert n.clock.now == began and len(server.asked) == 2, "all refuse: that is the answer"
+    assert not r.cache and not r.pending and not n.stack.udp.ports
     n, server, r = host({("a.example", A): [a("a.example", 1)]}, (OTHER, SERVER))
     answer = n.serve
     n.serve = lambda sent: answer(sent) if sent.dst == "10.0.0.2" else n.icmp(

@@ -12,6 +12,7 @@ def test_campaigns():
     for name in sorted(CHIPS):
         for seed in range(SEEDS):
             result = campaign(name, seed, MINUTES)
+            print(name, seed, result["bytes"])      # a sign of life on a busy machine
             assert result["bytes"] > 50000 and len(result["met"]) > 5, (name, seed, result)
 
 

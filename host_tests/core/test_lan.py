@@ -356,6 +356,15 @@ def linked():
     return True
 
 
+def test_groups_joined_while_it_is_off_are_for_later():
+    end = Alone().end
+    seen = []
+    end.filter = seen.append
+    nic = LAN(end)
+    nic.ip.id.join(b"\x01\0\x5e\0\0\xfb")
+    assert len(seen) == 1 and b"\x01\0\x5e\0\0\xfb" in seen[0]
+
+
 def test_static_needs_no_dhcp_client():
     for name in ("spinet.dhcp", "spinet.lease", "spinet.linklocal", "spinet.dhcpmsg"):
         saved = sys.modules.pop(name, None)

@@ -7,7 +7,6 @@ from net import Net
 from spinet import dnsmsg, mdns, mdnsown, socket
 from spinet.dnsmsg import A, AAAA, ANY, NSEC, PTR, SRV, TXT, Record, Writer, encode
 
-SLOW = ("test_fuzz",)
 KINDS = {A: "A", PTR: "PTR", SRV: "SRV", TXT: "TXT", NSEC: "NSEC", AAAA: "AAAA", ANY: "ANY"}
 
 
@@ -106,14 +105,14 @@ def test_probes_and_announces():
     m = mdns.mdns(n.stack)
     m.host("board")
     times = []
-    began = n.elapsed = 0
+    elapsed = 0
     while len(n.sent) < 5:
         n.run(10)
-        n.elapsed += 10
-        assert n.elapsed < 5000
+        elapsed += 10
+        assert elapsed < 5000
         while len(times) < len(n.sent):
-            times.append(n.elapsed)
-    assert began <= times[0] <= 260
+            times.append(elapsed)
+    assert times[0] <= 260
     gaps = [times[i + 1] - times[i] for i in range(4)]
     assert gaps == [250, 250, 250, 1000]
     first, second, third, a1, a2 = messages(n)
@@ -162,14 +161,13 @@ def test_service_records():
     n.run(110)
     (told,) = messages(n)
     assert told.answers == ["_http._tcp.local PTR My\\032board._http._tcp.local 4500"]
-    assert told.additional == ["My\\032board._http._tcp.local SRV 80 board.local 120 flush",
-                               "My\\032board._http._tcp.local TXT path=/|flag|b=\1 4500 flush",
-                               HERE] or sorted(told.additional) == sorted([
-                                   "My\\032board._http._tcp.local SRV 80 board.local 120 flush",
-                                   told.additional[1], HERE])
-    text = told.additional[1]
-    for word in ("path=/", "flag", "b=\1"):
-        assert word in text
+    srv, txt, address = told.additional
+    assert srv == "My\\032board._http._tcp.local SRV 80 board.local 120 flush"
+    assert address == HERE
+    # (A dictionary of MicroPython has no order.)
+    owner, kind, strings, ttl, flush = txt.split(" ")
+    assert (owner, kind, ttl, flush) == ("My\\032board._http._tcp.local", "TXT", "4500", "flush")
+    assert sorted(strings.split("|")) == ["b=\1", "flag", "path=/"]
     n.run(2000)
     n.group(ask(("_services._dns-sd._udp.local", PTR), ("_printer._sub._http._tcp.local", PTR)))
     n.run(200)
@@ -219,10 +217,9 @@ def test_types_that_we_have_not():
     n.group(ask(("board.local", AAAA)))
     n.poll()
     assert messages(n)[0].answers == ["board.local NSEC - 120 flush"]
-    data = n.take
     n.group(ask(("board.local", A), ("board.local", AAAA)))
     n.run(2000)
-    assert messages(n)[0].answers == [HERE, "board.local NSEC - 120 flush"], data
+    assert messages(n)[0].answers == [HERE, "board.local NSEC - 120 flush"]
 
 
 def test_known_answers_are_not_repeated():
@@ -305,8 +302,8 @@ def test_conflict_while_probing_finds_another_name():
     n.group(tell(("My board._http._tcp.local", SRV, 120, b"\0\0\0\0\0\x50", "other.local")))
     n.run(5000)
     assert web.name_text == "My board (2)"
-    assert "My\\032board\\032\\(2\\)._http._tcp.local SRV 80 board-3.local 120 flush" in messages(
-        n)[-1].answers or web.name[1:13] == b"My board (2)"
+    assert "My\\032board\\032(2)._http._tcp.local SRV 80 board-3.local 120 flush" in messages(
+        n)[-1].answers
 
 
 def test_conflict_later_probes_again():
@@ -477,13 +474,11 @@ def test_long_names_and_bad_arguments():
     for _ in range(12):
         entry.conflict()
     assert len(entry.name_text) <= 63 and entry.name_text.endswith("(13)")
-    for i in range(100):
-        try:
-            m.register("_http._tcp", 80, "x%d" % i)
-        except OSError:
-            break
-    else:
-        assert n.stack.interfaces and mdnsown.MANY > 64
+    many = mdnsown.MANY >> 2
+    for i in range(1, min(many, 100) - len(m.own.entries) + 1):
+        m.register("_http._tcp", 80, "x%d" % i)
+    if many < 100:
+        raises(OSError, m.register, "_http._tcp", 80, "one more")
 
 
 def test_queries_of_others_allocate_nothing():

@@ -4,7 +4,7 @@ import sys
 from kit import MICROPYTHON, raises, skip
 
 OPTIONAL = ("diag", "dns", "dnsmsg", "dnstcp", "igmp", "igmpside", "iperf", "iperfdata", "llmnr",
-            "mcastopt", "mdns", "mdnsbrowse", "mdnsentry", "mdnsown", "service", "sntp", "sntpd",
+            "mcastopt", "mdns", "mdnsbrowse", "mdnsentry", "mdnsown", "sntp", "sntpd",
             "syslog", "task", "tftp")
 
 
@@ -26,4 +26,4 @@ def test_nothing_is_loaded_before_it_is_needed():
     n.run(2000)
     assert loaded() == []
     assert raises(OSError, s.sendto, b"x", ("a.name", 9)).errno == -2
-    assert loaded() == ["dns", "dnsmsg", "dnstcp", "service"]
+    assert loaded() == ["dns", "dnsmsg", "dnstcp"]

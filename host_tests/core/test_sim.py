@@ -8,13 +8,14 @@ from kit import MICROPYTHON, raises
 from sim import Sim, cable, loss
 from sim.campaign import explain, play
 from sim.check import Broken, Checker, left_behind
-from sim.record import Capture, Digest, Taps, Trace, summary
+from spinet.testing.record import Capture, Digest, Taps, Trace, summary
 from sim.scenario import run
 from sim.users import Conversation, Plan, Server, Sink, Source
 from sim.wire import Wire
 from spinet.tcp import output
 
-SEEDS = 30 if MICROPYTHON else 400
+SEEDS = 8 if MICROPYTHON else 100       # in each part of the campaign
+SLOW = ("test_campaign", "test_campaign_2", "test_campaign_3", "test_campaign_4")
 
 
 def net(seed=1, rcvbuf=4096, sndbuf=4096, **qualities):
@@ -42,6 +43,18 @@ def converse(sim, a, b, to_b=0, to_a=0):
 
 def test_campaign():
     play(0, SEEDS)
+
+
+def test_campaign_2():
+    play(1000, 1000 + SEEDS)
+
+
+def test_campaign_3():
+    play(2000, 2000 + SEEDS)
+
+
+def test_campaign_4():
+    play(3000, 3000 + SEEDS)
 
 
 def test_a_run_repeats_to_the_byte():

@@ -3,10 +3,11 @@ from kit import raises
 from net import Net, Peer
 from test_tcp_cookies import full
 from test_tcp_options import sacking
+from test_tcp_pmtu import sending
 
 from spinet.prim import diff32
 from spinet.tcp import output
-from spinet.tcp.states import PERSIST
+from spinet.tcp.states import PERSIST, PROBE
 
 
 def test_a_syn_ack_that_crosses_ours_opens_the_connection():
@@ -165,3 +166,43 @@ def test_a_probe_is_no_longer_than_a_segment():
     s.conn.snd_nxt = 0
     output.probe(s.conn)
     assert [len(sent.data) for sent in p.take()] == [500]
+
+
+def test_larger_segments_are_not_tried_before_smaller_ones_had_an_answer():
+    # With a timeout beyond the half minute after which a guess is looked at again.
+    p, s = sending()
+    s.conn.rto = 3000
+    s.conn.t_rexmt = s.conn.arm(3000)
+    s.conn.flags &= ~PROBE
+    p.run(100000)
+    sizes = [len(x.data) for x in p.take()]
+    assert sizes[-1] == 512 and sizes == sorted(sizes, reverse=True), sizes
+
+
+def test_a_tuple_used_again_in_the_same_millisecond_begins_elsewhere():
+    # Else an old SYN and an old ACK, both duplicates, would open a connection with nobody.
+    p = Peer()
+    server = p.stack.socket()
+    server.bind(("", 80))
+    server.listen()
+    p.send("S")
+    p.one("SA", 0, 1)
+    first = p.iss
+    p.send("A", 1, 1)
+    p.send("R", 1)
+    p.send("S")
+    p.one("SA", 0, 1)
+    assert p.iss != first
+    p.send("A", 1, absolute_ack=(first + 1) & 0xFFFFFFFF)
+    p.one("R")
+
+
+def test_a_segment_that_is_not_full_may_be_too_large_as_well():
+    p = Peer()
+    s = p.accept()
+    s.send(b"m" * 1000)
+    sizes = []
+    for _ in range(100):
+        p.run(1000)
+        sizes += [len(x.data) for x in p.take()]
+    assert sizes[0] == 1000 and sizes[-1] == 512, sizes

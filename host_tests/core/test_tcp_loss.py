@@ -2,6 +2,7 @@
 from kit import Random
 from net import Net, Peer
 
+from spinet.tcp.resume import resume
 from spinet.tcp.states import NAMES
 
 
@@ -240,3 +241,18 @@ def test_both_ends_close_at_once_and_nothing_is_left():
         net.run(70000)
         assert not net.a.tcp.table and not net.b.tcp.table
         assert net.a.tcp.connections == 0 and net.b.tcp.connections == 0
+
+
+def test_when_the_link_is_back_nothing_waits_any_longer():
+    cut = [False]
+    net = Net(lambda frame, to_b: [] if cut[0] else [frame])
+    client, server = net.pair()
+    cut[0] = True
+    client.send(b"x" * 1000)
+    net.run(120000)
+    conn = client.conn
+    assert conn.retries > 5 and conn.rto > 20000
+    cut[0] = False
+    resume(net.a.tcp, net.a.interfaces[1])
+    net.run(3000)       # ARP may have to ask again
+    assert server.recv(2000) == b"x" * 1000 and not conn.retries and conn.rto < 2000

@@ -94,6 +94,19 @@ def test_ten_minutes_later_larger_segments_are_tried_again():
     p.take()
 
 
+def test_a_window_of_one_segment_grows_with_the_segment():
+    p, s = sending()
+    acknowledge(p, s)
+    search = pmtu.Search(s.conn)
+    search.use(1000)
+    s.conn.cwnd = s.conn.mss        # as after a timeout
+    search.use(1500)
+    p.take()
+    s.send(b"n" * 5000)
+    assert len(p.take()[0].data) == 1460
+
+
+
 def test_a_router_that_says_no_again_is_asked_again_ten_minutes_later():
     p, s = sending()
     too_big(p, 1, 576)

@@ -1,4 +1,6 @@
 """What was taken for loss and was none: seen by timestamps, D-SACK or F-RTO, and undone."""
+from kit import MICROPYTHON
+from net import Peer
 from test_tcp_alloc import locked
 from test_tcp_options import MSS, TS, blocks, established, sacking, stamp, word
 
@@ -159,3 +161,45 @@ def test_no_heap_when_it_is_undone():
     p, s = timed_out()
     locked(p, lambda: (p.send("A", 1, 1461), p.send("A", 1, 2921)))
     assert p.stack.tcp.count["spurious"] == 1
+
+
+def test_no_memory_for_a_scoreboard():
+    p, s = stamped(sndbuf=60000)
+    tcp = p.stack.tcp
+    s.send(b"m" * 7240)
+    p.take()
+    tcp.spare_board = None
+
+    def report():
+        for k in (2, 3, 4):
+            p.send("A", 1, 1, options=p.echo(0) + blocks(p, 1449, 1449 * k))
+
+    locked(p, report)
+    if MICROPYTHON:
+        assert s.conn.board is None and not tcp.count["fast_retransmit"]
+    p.run(2000)
+    assert 1 in [x.seq for x in p.take()], "the timer repairs it"
+    p.send("A", 1, 7241, options=p.echo(-1))
+    assert s.conn.snd_max == 0
+
+
+def test_no_memory_for_what_is_out_of_order():
+    p = Peer()
+    s = p.accept()
+    p.stack.tcp.spare_ranges = None
+    locked(p, lambda: p.send("A", 101, 1, b"b" * 100))
+    if MICROPYTHON:
+        assert p.stack.tcp.count["ooo_full"] == 1
+    locked(p, lambda: p.send("A", 1, 1, b"a" * 100))
+    p.send("A", 101, 1, b"b" * 100)
+    assert s.recv(1000) == b"a" * 100 + b"b" * 100
+
+
+def test_connections_without_loss_hold_no_memory_for_it():
+    p, s = stamped(sndbuf=60000)
+    s.send(b"n" * 2896)
+    p.take()
+    p.send("A", 1, 2897, b"x" * 100, options=p.echo(0))
+    assert s.conn.board is None and s.conn.ooo is None
+    p.send("A", 201, 2897, b"x", options=p.echo(0))
+    assert s.conn.board is None and s.conn.ooo

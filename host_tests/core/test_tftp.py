@@ -59,6 +59,8 @@ class Server:
             return b"\0\5\0\1File not found\0"
         out = b""
         for option in self.agree:
+            if option not in options:
+                continue
             value = options[option]
             if option == "blksize":
                 self.block = int(value)
@@ -99,6 +101,9 @@ def test_writes_with_and_without_options():
             n, server = host(agree=agree)
             assert tftp.put(n.stack, "10.0.0.2", "f", DATA[:size]) == size
             assert server.received == DATA[:size] and not n.stack.udp.ports
+    n, server = host(agree=("blksize",))
+    tftp.put(n.stack, "10.0.0.2", "f", tftp._Bytes(DATA))
+    assert server.received == DATA and b"tsize" not in n.sent[0].data, "its size is not known"
 
 
 def test_everything_is_lost_once():

@@ -544,6 +544,21 @@ def test_a_deaf_receiver():
         assert b.got[-1] == frame(61)
 
 
+def test_a_frame_that_ends_a_long_silence_is_not_lost():
+    """It waits in the chip when the program, which polls rarely, looks after the receiver."""
+    for k in range(14000, 16500, 250):
+        b = Board()
+        b.wire.put(frame(60))
+        b.sleep(2)
+        for _ in range(k // 250):
+            b.time.pass_ns(250000000)
+            b.port.recv(b.buf)
+        b.wire.put(frame(61))
+        b.time.advance(1000000)
+        b.time.advance(900000000)
+        assert b.poll() == 1 and b.got[-1] == frame(61), "after %d ms" % k
+
+
 def test_silence_is_no_reason_to_lose_the_link():
     """Reset by its pin only if something was sent, and ever more rarely."""
     for talk in (False, True):
@@ -716,6 +731,19 @@ def test_filters():
     b.wire.put(*kinds)
     b.sleep(2)
     assert b.got == list(kinds)
+    b.port.promiscuous = False
+    b.sleep(2)
+    b.got.clear()
+    other = frame(60, dst=b"\2\0\0\0\0\x77")
+    b.wire.put(other, kinds[0])
+    b.sleep(2)
+    assert not b.port.promiscuous and other not in b.got
+    assert b.chip.sockets[0].mode == 0x94, "the group is still wanted"
+    b.port.promiscuous = True
+    b.sleep(2)
+    b.wire.put(other)
+    b.sleep(2)
+    assert b.got[-1] == other
 
 
 def test_group_membership_drives_the_filter():

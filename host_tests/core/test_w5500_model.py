@@ -220,6 +220,8 @@ def test_14_buffers_wrap_within_a_burst():
     assert h.read(2046 + 2048, 0x10, 2) == b"\x01\x02", "raw pointers are reduced"
     h = Host()
     rule("buffer-size", h.write, 0x1E, 0x0C, 3)
+    h.write(0x1F, 0x0C, 0)
+    rule("tx-size", h.write, 0, 0x14, 1)
 
 
 def test_15_tx_wr_begins_anew_with_a_connection():
@@ -384,6 +386,8 @@ def test_25_macraw_only_on_socket_0():
     h.write(0, 0x2C, 4)
     rule("macraw-socket", h.command, 1, 1)
     assert h.read(3, 0x28) == b"\x00"
+    h.write(0, 0x2C, 0)
+    rule("mode", h.command, 1, 1)
     h.macraw()
     rule("open-not-closed", h.command, 1)
 

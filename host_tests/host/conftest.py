@@ -6,6 +6,7 @@ import pytest
 
 from spinet import Stack
 from spinet.ports import wire
+from spinet.testing.plugin import lan, pytest_runtest_makereport  # noqa: F401
 
 A, B = "10.0.0.1", "10.0.0.2"
 

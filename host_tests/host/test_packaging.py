@@ -23,7 +23,7 @@ BACKEND = "import sys, setuptools.build_meta as b; getattr(b, 'build_' + sys.arg
 def here():
     """The modules of the tree, as an installed package has them."""
     lib = ROOT / "lib"
-    files = [file for folder in ("spinet", "spinet/aio", "spinet/tcp")
+    files = [file for folder in ("spinet", "spinet/aio", "spinet/tcp", "spinet/testing")
              for file in lib.glob(folder + "/*.py")]
     names = {file.relative_to(lib).as_posix() for file in files}
     return names | {f"spinet/ports/{file.name}" for file in (ROOT / "ports").glob("*.py")}
@@ -95,7 +95,7 @@ def test_package_json_is_up_to_date():
 
 def test_package_json_covers_the_tree():
     listed = {to for to, _ in json.loads(package_json.PACKAGE.read_text())["urls"]}
-    left_out = {name for name in here() - listed if not name.startswith("spinet/aio/")}
+    left_out = {name for name in here() - listed if name.split("/")[1] not in ("aio", "testing")}
     assert {Path(name).name for name in left_out} <= package_json.HOST_ONLY
 
 

@@ -4,7 +4,7 @@ import io
 import plot
 import pytest
 from sim import Sim, cable
-from sim.record import Capture
+from spinet.testing.record import Capture
 from sim.users import Sink, Source
 
 

@@ -3,22 +3,10 @@ import hashlib
 import json
 import subprocess
 import sys
-import textwrap
 
-import lab as lab_module
-import netns
 import pytest
+from play import KERNEL, Pair
 
-KERNEL, OURS = "10.59.0.1", "10.59.0.2"
-BEGIN = """
-import sys
-import spinet
-from spinet import Stack
-from spinet.ports.rawsocket import RawSocket
-stack = Stack()
-stack.add(RawSocket("p0"), "%s/24")
-spinet.install(stack)
-""" % OURS
 SERVER = """
 import http.server, ssl, sys
 server = http.server.ThreadingHTTPServer(
@@ -34,53 +22,27 @@ server.serve_forever()
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A namespace with web servers on 8000 and, with TLS, 8443, and one for us beside it."""
-    folder = tmp_path_factory.mktemp("served")
-    kernel, ours = netns.Namespace("kernel"), netns.Namespace("ours")
-    netns.veth(kernel, "k0", ours, "p0")
-    kernel.ip("address", "add", KERNEL + "/24", "dev", "k0")
+    """A pair with web servers on 8000 and, with TLS, 8443 of the kernel's."""
+    pair = Pair(tmp_path_factory.mktemp("served"))
+    folder = pair.folder
     (folder / "data").write_bytes(bytes(range(256)) * 1000)
     (folder / "module.py").write_text("ANSWER = 42\n")
     (folder / "package.json").write_text(json.dumps(
         {"version": "1", "urls": [["answer/__init__.py", "module.py"]]}))
-    pem = folder / "both.pem"
-    made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-days", "2", "-subj", "/CN=board.test", "-addext",
-         "subjectAltName=DNS:board.test,IP:" + KERNEL, "-keyout", folder / "key", "-out", pem],
-        capture_output=True)
-    assert made.returncode == 0, made.stderr
-    subprocess.run(["openssl", "x509", "-in", pem, "-outform", "DER", "-out", folder / "ca.der"],
-                   check=True)
-    pem.write_bytes(pem.read_bytes() + (folder / "key").read_bytes())
-    for arguments in (["8000"], ["8443", pem]):
-        process = kernel.popen(sys.executable, "-c", SERVER, *arguments, stdout=-1,
-                               stderr=subprocess.DEVNULL, cwd=folder)
+    for arguments in (["8000"], ["8443", folder / "both.pem"]):
+        process = pair.kernel.popen(sys.executable, "-c", SERVER, *arguments, stdout=-1,
+                                    stderr=subprocess.DEVNULL, cwd=folder)
         assert process.stdout.readline() == b"ready\n"
-    yield ours, folder
-    kernel.close()
-    ours.close()
-
-
-def play(served, runtime, code):
-    """Run `code` behind the four lines that install spinet; what it printed."""
-    ours, folder = served
-    file = folder / ("play-%s.py" % runtime)
-    file.write_text(BEGIN + textwrap.dedent(code))
-    command = [str(part) for part in lab_module.command(runtime, file)]
-    process = ours.popen(*command, stdout=-1, stderr=-2, text=True, cwd=folder,
-                         env=lab_module.environment())
-    out = process.communicate(timeout=60)[0]
-    assert process.returncode == 0, out
-    return out.split()
+    yield pair
+    pair.close()
 
 
 def digest(served):
-    return hashlib.sha256((served[1] / "data").read_bytes()).hexdigest()
+    return hashlib.sha256((served.folder / "data").read_bytes()).hexdigest()
 
 
 def test_requests_on_micropython(served):
-    out = play(served, "micropython", """
+    out = served.play("micropython", """
         import requests, hashlib, binascii
         for _ in range(3):
             r = requests.get("http://%s:8000/data")
@@ -92,7 +54,7 @@ def test_requests_on_micropython(served):
 
 
 def test_requests_with_tls_on_micropython(served):
-    out = play(served, "micropython", """
+    out = served.play("micropython", """
         import requests, hashlib, binascii
         r = requests.get("https://%s:8443/data")
         print(r.status_code, binascii.hexlify(hashlib.sha256(r.content).digest()).decode())
@@ -101,7 +63,7 @@ def test_requests_with_tls_on_micropython(served):
 
 
 def test_ssl_checks_certificates_on_micropython(served):
-    out = play(served, "micropython", """
+    out = served.play("micropython", """
         import socket, ssl
         def fetch(name):
             s = socket.socket()
@@ -123,7 +85,7 @@ def test_ssl_checks_certificates_on_micropython(served):
 
 
 def test_mip_installs_on_micropython(served, tmp_path):
-    out = play(served, "micropython", """
+    out = served.play("micropython", """
         import mip
         mip.install("http://%s:8000/package.json", target=%r)
         sys.path.append(%r)
@@ -134,7 +96,7 @@ def test_mip_installs_on_micropython(served, tmp_path):
 
 
 def test_asyncio_streams_on_micropython(served):
-    out = play(served, "micropython", """
+    out = served.play("micropython", """
         import asyncio, hashlib, binascii
 
         async def fetch(path):
@@ -158,7 +120,7 @@ def test_asyncio_streams_on_micropython(served):
 
 
 def test_urllib_and_http_client_on_cpython(served):
-    out = play(served, "cpython", """
+    out = served.play("cpython", """
         import hashlib, http.client, urllib.request
         with urllib.request.urlopen("http://%s:8000/data", timeout=10) as response:
             print(response.status, hashlib.sha256(response.read()).hexdigest())

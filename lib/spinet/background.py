@@ -8,8 +8,9 @@ while the program is inside the stack only leaves a note, and the call that is i
 on its way out: none is lost.
 
 To know when the program is inside, the public methods of sockets, endpoints, `Stack` and `LAN`
-are wrapped as long as there is a Background. Nobody else pays for it: without one they are
-what they were. Who builds on the stack by other means than these adds his class by `guard`.
+are wrapped as long as there is a Background, and the one by which all UDP is sent. Nobody else
+pays for it: without one they are what they were. Optional modules name
+theirs by `public` (service.py); who builds on the stack by other means adds his class by `guard`.
 """
 try:
     from micropython import schedule
@@ -18,12 +19,13 @@ except ImportError:
         function(argument)
 
 from spinet.raw import RawEndpoint
+from spinet.service import guarded
 from spinet.sockbase import Socket
 from spinet.sockdgram import DatagramSocket
 from spinet.sockstream import StreamSocket
 from spinet.stack import Stack
 from spinet.timers import Timers
-from spinet.udp import UdpEndpoint
+from spinet.udp import Udp, UdpEndpoint
 
 PERIOD_MS = 10          # between looks for frames without an interrupt pin, as by default
 PERIOD_IRQ_MS = 50      # with one: only timers are waited for
@@ -62,11 +64,13 @@ class Background:
         if not _running:
             guard(Socket, StreamSocket, DatagramSocket, UdpEndpoint, RawEndpoint)
             guard(Stack, names=STACK)
+            guard(Udp, names=("send",))     # what every protocol above UDP ends up in
             # Whoever arms a timer from the program (dns.py, mdns.py ...) is inside for that long.
             guard(Timers, names=("arm", "cancel", "remove"))
             from spinet.lan import LAN
 
             guard(LAN, wrapper=_any)
+            guarded(_guard_service)
         _running.append(self)
         for port in self._ports:
             port.wake = self._wake
@@ -108,7 +112,12 @@ class Background:
             port.wake = None
         _running.remove(self)
         if not _running:
+            guarded(None)
             unguard()
+
+
+def _guard_service(cls, names):
+    guard(cls, wrapper=_any, names=names)
 
 
 def _leave():
@@ -131,8 +140,11 @@ def _catch_up():
 
 
 def _few(method):
-    """`method` with up to five arguments, none by name: takes nothing from the heap."""
-    def inside(self, a=_NO, b=_NO, c=_NO, d=_NO, e=_NO):
+    """`method` with up to six arguments, none by name: takes nothing from the heap.
+
+    A closure would, for more than four arguments.
+    """
+    def inside(self, a=_NO, b=_NO, c=_NO, d=_NO, e=_NO, f=_NO, method=method):
         global _depth
         _depth += 1
         try:
@@ -146,7 +158,9 @@ def _few(method):
                 return method(self, a, b, c)
             if e is _NO:
                 return method(self, a, b, c, d)
-            return method(self, a, b, c, d, e)
+            if f is _NO:
+                return method(self, a, b, c, d, e)
+            return method(self, a, b, c, d, e, f)
         finally:
             _leave()
 

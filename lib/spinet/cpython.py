@@ -87,7 +87,10 @@ def module():
     import ssl  # noqa: F401 - its sockets are the system's, whoever imports it first
 
     from spinet import socket as ours
+    from spinet.sockbase import Socket
 
+    # Of the system's sockets too it is nobody's business, but paramiko looks at it.
+    Socket._closed = property(lambda sock: sock.stack is None or sock.close_later)
     made = types.ModuleType("socket", system.__doc__)
     made.__dict__.update((name, value) for name, value in vars(system).items()
                          if not name.startswith("__"))
@@ -114,6 +117,20 @@ def module():
             raise
         return s
 
+    def create_server(address, *, family=system.AF_INET, backlog=None, reuse_port=False,
+                      dualstack_ipv6=False):
+        if family != system.AF_INET:
+            return system.create_server(address, family=family, backlog=backlog,
+                                        reuse_port=reuse_port, dualstack_ipv6=dualstack_ipv6)
+        s = ours.socket()
+        try:
+            s.bind(address)
+            s.listen(5 if backlog is None else backlog)
+        except OSError:
+            s.close()
+            raise
+        return s
+
     def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
         if family not in (0, system.AF_INET):
             raise system.gaierror(system.EAI_NONAME, "spinet has IPv4 only")
@@ -131,7 +148,7 @@ def module():
     def gethostbyname(host):
         return getaddrinfo(host, 0)[0][4][0]
 
-    for one in (socket, create_connection, getaddrinfo, gethostbyname):
+    for one in (socket, create_connection, create_server, getaddrinfo, gethostbyname):
         made.__dict__[one.__name__] = one
     made.has_ipv6 = False
     return made

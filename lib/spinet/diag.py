@@ -7,9 +7,10 @@
 The classes behind them do not wait: make one, and look at `done` while the stack is kept going.
 """
 from spinet.addr import fmt, parse
-from spinet.errors import EHOSTUNREACH, ENODEV, os_error
+from spinet.errors import EHOSTUNREACH, os_error
 from spinet.prim import cksum, eq4, put16, ticks_add, ticks_diff
 from spinet.raw import RawEndpoint
+from spinet.service import public
 from spinet.sockbase import lookup
 from spinet.timers import Timer
 from spinet.wait import until
@@ -44,8 +45,12 @@ class _Probe(Timer):
         except ValueError:
             self.address = parse(lookup(stack, host)[0])
         self.done = False
-        stack.timers.now = stack.clock()
-        stack.timers.arm(self, 0)
+
+    def begin(self):
+        """All is ready: the timer may expire."""
+        timers = self.stack.timers
+        timers.now = self.stack.clock()
+        timers.arm(self, 0)
 
     def finish(self):
         """It is over."""
@@ -81,6 +86,7 @@ class Ping(_Probe):
         _Probe.__init__(self, stack, host)
         self._ear = _Ear(self)
         self._ear.ttl = ttl
+        self.begin()
 
     def expire(self, now):
         """The next one, or the end."""
@@ -155,6 +161,7 @@ class Trace(_Probe):
         self._udp = stack.udp.endpoint(1)
         self._udp.bind(None, 0)
         self._n = 0
+        self.begin()
 
     def expire(self, now):
         """The next probe: the one before was answered, or will not be."""
@@ -219,8 +226,8 @@ class Arping(_Probe):
                 self._ip = ip
                 break
         else:
-            self.finish()
-            raise os_error(ENODEV if not stack.interfaces else EHOSTUNREACH)
+            raise os_error(EHOSTUNREACH)
+        self.begin()
 
     def expire(self, now):
         """Ask again, or see whether the answer has come: ARP notes when it heard last."""
@@ -261,3 +268,7 @@ def traceroute(stack, host, hops_max=30, timeout_ms=1000):
 def arping(stack, host, count=3, timeout_ms=1000):
     """Ask for the MAC address of a neighbour, whatever is known of it; the `Arping`."""
     return _run(Arping(stack, host, count, timeout_ms))
+
+
+public(Ping, "close")
+public(Trace, "close")

@@ -18,7 +18,7 @@ from spinet.dnsmsg import (
 from spinet.dnstcp import Stream
 from spinet.errors import EAI_NONAME, ENOBUFS, os_error
 from spinet.prim import MANY, ticks_add, ticks_diff
-from spinet.service import Service
+from spinet.service import Service, public
 from spinet.timers import Timer
 from spinet.wait import until, until_async
 
@@ -55,6 +55,7 @@ class Query(Timer):
         self._ear = None
         self._stream = None
         self._id = 0
+        self._useless = 0       # servers of this round that have refused
 
     # -- asking -------------------------------------------------------------
 
@@ -76,6 +77,8 @@ class Query(Timer):
             self.resolver.count["timeout" if servers else "no_server"] += 1
             self._finish("no answer")
             return
+        if self._try % servers == 0:
+            self._useless = 0
         stack.timers.arm(self, FIRST_MS << self._try // servers)
         r = stack.random(2)
         self._id = r[0] << 8 | r[1]
@@ -111,9 +114,17 @@ class Query(Timer):
             self.next()
 
     def next(self):
-        """This server is of no use: ask the next."""
+        """This server does not answer: ask the next."""
         self._try += 1
         self._ask()
+
+    def refused(self):
+        """This server is of no use: ask the next; if all are, asking again will not help."""
+        self._useless += 1
+        if self._useless >= min(len(self.resolver.stack.dns_servers), SERVERS):
+            self._finish("refused")
+        else:
+            self.next()
 
     # -- being answered -----------------------------------------------------
 
@@ -138,10 +149,10 @@ class Query(Timer):
             self._ask()
         elif rcode != 0 and rcode != 3:
             count["refused"] += 1
-            self.next()
+            self.refused()
         elif not self._answer(buf, base, q.end, end, rcode):
             count["malformed"] += 1
-            self.next()
+            self.refused()
 
     def _answer(self, buf, base, i, end, rcode):
         """Take what the records from `buf[i]` on say; False if they are malformed."""
@@ -171,7 +182,7 @@ class Query(Timer):
             self._try = 0
             self._ask()     # the rest of the chain is elsewhere
         elif buf[base + 8] << 8 | buf[base + 9]:
-            self.next()     # a referral: it does not know, and does not ask for us
+            self.refused()  # a referral: it does not know, and does not ask for us
         else:
             self.ttl = 0
             self._finish(None)
@@ -241,7 +252,7 @@ class _Ear(Service):
 
     def failed(self, error):
         """There is no server: its host says so, or does not answer ARP."""
-        self.query.next()
+        self.query.refused()
 
 
 class _Known:
@@ -474,3 +485,6 @@ def resolver(stack):
     if found is None:
         found = stack.services["dns"] = Resolver(stack)
     return found
+
+
+public(Resolver, "query", "flush", "start", "resolve", "ask", "reverse", "close")

@@ -10,6 +10,7 @@ from spinet.igmpside import (
     ALL_HOSTS, ANY, MERGED, PROTO, QUERY, REPORT_V1, REPORT_V2, SOURCES, Side,
 )
 from spinet.prim import MANY, cksum, eq4
+from spinet.service import public
 
 
 class Membership:
@@ -208,3 +209,6 @@ def igmp(stack):
     if found is None:
         found = stack.services["igmp"] = Igmp(stack)
     return found
+
+
+public(Igmp, "join", "leave", "block", "forget")

@@ -18,7 +18,6 @@ from spinet import addr as address
 from spinet.errors import Unknown
 from spinet.path import PROTOCOLS, Path
 from spinet.prim import cksum, eq4
-from spinet.reassembly import Reassembly
 from spinet.routes import Routes
 
 ANY = b"\0\0\0\0"
@@ -96,10 +95,19 @@ class IPv4:
             "fragmented": 0, "overlap": 0, "reassembly_full": 0, "reassembly_timeout": 0,
             "bad_fragment": 0, "duplicate_fragment": 0,
         }
-        self.reassembly = Reassembly(self.timers, self.count, self._late)
+        self._reassembly = None
         seed = getattr(ethif, "random", None)
         self.ident = (lambda r: r[0] << 8 | r[1])(seed(2)) if seed else 0
         ethif.ip = self
+
+    @property
+    def reassembly(self):
+        """The fragments that are here: a `Reassembly`, begun with the first."""
+        if self._reassembly is None:
+            from spinet.reassembly import Reassembly
+
+            self._reassembly = Reassembly(self.timers, self.count, self._late)
+        return self._reassembly
 
     def disconnect(self):
         """Let go of the link; never raises, and does nothing the second time."""
@@ -107,7 +115,8 @@ class IPv4:
         if link.ip is self:
             link.ip = None
             self.routes.remove(lambda route: True)
-            self.reassembly.clear()
+            if self._reassembly is not None:
+                self._reassembly.clear()
             if link.arp is not None:
                 link.arp.clear()
 
@@ -272,7 +281,7 @@ class IPv4:
             return
         if buf[h + 6] & 0x3F or buf[h + 7]:
             count["fragments"] += 1
-            buf = self.reassembly.add(buf, h, start, end)
+            buf = self._add(buf, h, start, end)
             if buf is None:
                 return
             count["reassembled"] += 1
@@ -287,6 +296,14 @@ class IPv4:
             return
         count["rx"] += 1
         handler.input(self, buf, h, start, end)
+
+    def _add(self, buf, h, start, end):
+        """Take a fragment: the whole packet, None if that is not complete."""
+        try:
+            return self.reassembly.add(buf, h, start, end)
+        except MemoryError:
+            self.count["reassembly_full"] += 1
+            return None
 
     def _destined(self, buf, i):
         """Whether the destination at `buf[i]` is us, or a group we are in; sets `rx_group`."""

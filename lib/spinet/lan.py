@@ -18,6 +18,7 @@ from spinet.errors import ETIMEDOUT, os_error
 from spinet.prim import ticks_diff
 from spinet.service import tell
 from spinet.stack import Stack
+from spinet.tcp.resume import resume
 from spinet.timers import Timer
 
 STAT_IDLE = 0
@@ -91,8 +92,8 @@ class _Off:
     def __init__(self, port):
         self.mtu = port.mtu
         self.close = port.close
-        if hasattr(port, "multicast"):
-            self.multicast = port.multicast     # a filter is kept for later
+        if hasattr(port, "filter"):
+            self.filter = port.filter       # for when it is on
 
     def recv(self, buf):
         return 0
@@ -446,6 +447,7 @@ class LAN:
         if up:
             for part in parts:
                 part.link_up()
+            resume(self.stack.tcp, self.ip)
             if not self._wants_dhcp and self.ip.addresses:
                 self._claim.use(self.ip.addresses[0].addr)
         else:

@@ -7,7 +7,7 @@ from spinet.addr import parse
 from spinet.dnsmsg import A, ANY, IN, PTR, Record, Writer, encode, same_name
 from spinet.errors import EAI_NONAME, ENODEV, os_error
 from spinet.igmp import igmp
-from spinet.service import Service
+from spinet.service import Service, counters, public
 from spinet.timers import Timer
 from spinet.wait import until
 
@@ -31,8 +31,8 @@ class Query(Service, Timer):
     """A question to the neighbours: `values`, texts of addresses, when `done`."""
 
     def __init__(self, stack, name, ip=None, kind=A):
-        Service.__init__(self, stack, {"malformed": 0, "no_memory": 0, "not_sent": 0,
-                                       "mismatch": 0})
+        Service.__init__(self, stack, counters(
+            stack, "llmnr.query", "rx", "mismatch", "malformed", "no_memory", "not_sent"))
         Timer.__init__(self)
         self.name = encode(name)
         if self.name[self.name[0] + 1]:
@@ -86,6 +86,7 @@ class Query(Service, Timer):
                     raise ValueError
                 self.values.append(value)
         self.conflict = bool(buf[start + 2] & 4)
+        self.count["rx"] += 1
         if not buf[start + 3] & 15:
             # Not from within the reception: whoever is next in line must find us there.
             self._tries = TRIES
@@ -187,3 +188,6 @@ def resolve(stack, name, ip=None):
     if not query.values:
         raise os_error(EAI_NONAME)
     return list(query.values)
+
+
+public(Responder, "close")

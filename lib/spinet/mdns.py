@@ -16,7 +16,7 @@ from spinet.dnsmsg import (
 from spinet.errors import EAI_NONAME, ENOBUFS, ENODEV, os_error
 from spinet.igmp import igmp
 from spinet.prim import MANY, ticks_add, ticks_diff
-from spinet.service import Service
+from spinet.service import Service, public
 from spinet.timers import Timer
 from spinet.wait import until
 
@@ -337,3 +337,7 @@ def mdns(stack, ip=None):
             raise os_error(ENODEV)
         found = stack.services["mdns"] = Mdns(stack, ip)
     return found
+
+
+public(Mdns, "query", "ask", "service", "browse", "host", "register", "unregister", "announce",
+       "close")

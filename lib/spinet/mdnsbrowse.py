@@ -1,7 +1,7 @@
 """Browsing for services (RFC 6763, 4): which there are of one kind, kept up to date."""
 from spinet.dnsmsg import PTR, TTL_MAX, Writer, equal, labels, same_name
 from spinet.prim import MANY, ticks_add, ticks_diff
-from spinet.service import tell
+from spinet.service import public, tell
 from spinet.timers import Timer
 
 FIRST_MS = 1000         # until we ask again, then twice that, and so on
@@ -105,3 +105,6 @@ def _first(wire):
         return label.decode()
     except ValueError:
         return repr(label)
+
+
+public(Browser, "close")

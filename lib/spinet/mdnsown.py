@@ -28,11 +28,11 @@ class _Watch(Timer):
     def expire(self, now):
         """Look, and look again later."""
         addresses = self.owner.mdns.ip.addresses
-        address = addresses[0].addr if addresses else None
-        if address is not self.address:
-            if self.address is not None and address is not None and address != self.address:
+        address = addresses[0].addr if addresses else self.address
+        if address != self.address:
+            if self.address is not None:
                 self.owner.announce()
-            self.address = address or self.address
+            self.address = address
         self.owner.timers.arm(self, WATCH_MS)
 
 

@@ -6,6 +6,7 @@ what they have, so install first: in `boot.py`, right behind the lines that make
 
 On CPython `socket` becomes a copy of the system's module with spinet's functions in it; what is
 asked of that copy and not of spinet's concern (`AF_UNIX`, `socketpair` ...) is the system's.
+`select` and `selectors` become copies that wait for both kinds of sockets.
 """
 import sys
 
@@ -20,8 +21,11 @@ def install(stack=None):
         socket.use(stack)
     if sys.implementation.name != "micropython":
         from spinet.cpython import module
+        from spinet.selecting import modules
 
         _put("socket", module())
+        for one in modules():
+            _put(one.__name__, one)
         return
     _put("socket", socket)
     _put("usocket", socket)

@@ -31,6 +31,42 @@ class Service(UdpEndpoint):
         return True
 
 
+_public = []        # (class, names of methods)
+_guard = None
+
+
+def public(cls, *names):
+    """These methods of an optional module's class are what programs call.
+
+    While a stack is pumped in the background they are guarded, as those of sockets are.
+    """
+    _public.append((cls, names))
+    if _guard is not None:
+        _guard(cls, names)
+
+
+def guarded(guard):
+    """Have `guard(cls, names)` called for all that is public, now and later; None: for no more."""
+    global _guard
+    _guard = guard
+    for cls, names in _public if guard is not None else ():
+        guard(cls, names)
+
+
+class Counters:
+    """Counters that several short-lived users share; see `counters`."""
+
+    def __init__(self, names):
+        self.count = {name: 0 for name in names}
+
+
+def counters(stack, service, *names):
+    """The counters that `stack.stats()` shows of a service, made when first asked for."""
+    if service not in stack.services:
+        stack.services[service] = Counters(names)
+    return stack.services[service].count
+
+
 def tell(function, *what):
     """Call a user's function, if there is one, from within `poll`; what it raises is printed."""
     if function is not None:

@@ -13,7 +13,7 @@ import time
 from spinet.addr import fmt, parse
 from spinet.errors import ETIMEDOUT, os_error
 from spinet.prim import ticks_diff
-from spinet.service import Service, tell
+from spinet.service import Service, counters, public, tell
 from spinet.timers import Timer
 from spinet.wait import until
 
@@ -96,7 +96,8 @@ class Query(Timer):
         self.time = None
         self.slower = False
         self.done = False
-        self.count = _count(stack)
+        self.count = counters(stack, "sntp", "tx", "rx", "mismatch", "refused", "kiss", "failed",
+                              "not_sent", "malformed", "no_memory")
         self._server = None
         self._lookup = None
         self._addresses = []
@@ -248,23 +249,6 @@ def _ms_between(buf, i, j):
     return max(min(seconds, 1000), -1000) * 1000 + _ms(buf, j + 4) - _ms(buf, i + 4)
 
 
-class _Counts:
-    def __init__(self):
-        self.count = {
-            "tx": 0, "rx": 0, "mismatch": 0, "refused": 0, "kiss": 0, "failed": 0, "not_sent": 0,
-            "malformed": 0, "no_memory": 0,
-        }
-
-    def close(self):
-        pass
-
-
-def _count(stack):
-    if "sntp" not in stack.services:
-        stack.services["sntp"] = _Counts()
-    return stack.services["sntp"].count
-
-
 class Client(Timer):
     """Asks every `interval_s` and calls `on_time(t)` with the answer; `time` is the last one.
 
@@ -332,3 +316,7 @@ def get(stack, *servers, timeout_ms=10000):
             query.close()
         raise os_error(ETIMEDOUT)
     return query.time
+
+
+public(Query, "close")
+public(Client, "close")

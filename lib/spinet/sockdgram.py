@@ -148,6 +148,10 @@ class DatagramSocket(Socket):
             endpoint.broadcast = bool(value)
         elif level == SOL_SOCKET and option in (SO_RCVBUF, SO_SNDBUF):
             pass
+        elif level == SOL_SOCKET and option == 20 and (value is None or callable(value)):
+            from spinet.sockcall import register
+
+            register(self, value)
         elif level == IPPROTO_IP and option in (IP_TTL, IP_TOS, IP_MTU_DISCOVER):
             if option == IP_TTL:
                 endpoint.ttl = value

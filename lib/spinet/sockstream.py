@@ -1,16 +1,14 @@
 """TCP sockets."""
 from spinet.addr import fmt
 from spinet.errors import (
-    EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOBUFS, ENOPROTOOPT, ENOTCONN, os_error,
+    EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, ETIMEDOUT, os_error,
 )
 from spinet.sockbase import (
     ANY, ERR, HUP, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, MSG_DONTWAIT, MSG_PEEK, RD, SHUT_RD,
-    SO_BROADCAST, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_RCVBUF, SO_REUSEADDR,
-    SO_SNDBUF, SO_TYPE, SOCK_STREAM, SOL_SOCKET, TCP_CONGESTION, TCP_INFO, TCP_KEEPCNT,
-    TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT, WR,
-    Socket, octets, resolve,
+    SHUT_RDWR, SHUT_WR, SO_LINGER, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SOCK_STREAM, SOL_SOCKET,
+    TCP_MAXSEG, WR, Socket, octets, resolve,
 )
-from spinet.tcp.states import CARRIES, CLOSED, ESTABLISHED, NODELAY, QUICKACK
+from spinet.tcp.states import CARRIES, CLOSED, CLOSING, ESTABLISHED
 
 
 class StreamSocket(Socket):
@@ -22,6 +20,7 @@ class StreamSocket(Socket):
     listener = None
     _local = (None, 0)
     _options = None     # what setsockopt said
+    _deaf = False       # shut down for reading: what has come is read, then the stream ends
 
     def __init__(self, stack, conn=None):
         Socket.__init__(self, stack)
@@ -70,8 +69,7 @@ class StreamSocket(Socket):
         s = StreamSocket(self.stack, conn)
         if self._options:
             s._options = list(self._options)
-            for option in self._options:
-                s._apply(*option)
+            s._apply(s._options)
         return s, s.getpeername()
 
     def connect(self, address):
@@ -93,8 +91,7 @@ class StreamSocket(Socket):
             addr, port, self._local[0], self._local[1], self._option(IPPROTO_IP, IP_TTL, 64),
             self._option(IPPROTO_IP, IP_TOS, 0), self._option(SOL_SOCKET, SO_RCVBUF, 0),
             self._option(SOL_SOCKET, SO_SNDBUF, 0), self._option(IPPROTO_TCP, TCP_MAXSEG, 0))
-        for option in self._options or ():
-            self._apply(*option)
+        self._apply(self._options)
         if self.timeout_ms == 0:
             raise os_error(EINPROGRESS)
         error = EINPROGRESS
@@ -142,6 +139,8 @@ class StreamSocket(Socket):
                 got = conn.recv_into(buf, 0, n)
             if got >= 0:
                 return got
+            if self._deaf:
+                return 0
             if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
                 self.stack.poll()
                 if conn.readable() < 0:
@@ -153,14 +152,14 @@ class StreamSocket(Socket):
         """Read at least one byte, at most `n`; b"" at the end of the stream."""
         began = self._connected()
         conn = self.conn
-        while conn.readable() < 0 and n:
+        while conn.readable() < 0 and n and not self._deaf:
             if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
                 self.stack.poll()
                 if conn.readable() < 0:
                     raise os_error(EAGAIN)
             else:
                 self._pump(began)
-        have = conn.readable()
+        have = max(conn.readable(), 0)
         buf = bytearray(n if n < have else have)
         if flags & MSG_PEEK:
             conn.peek_into(buf, 0, len(buf))
@@ -227,21 +226,33 @@ class StreamSocket(Socket):
             self._pump(began)
 
     def send(self, data, flags=0):
-        """Send bytes of `data`; how many were taken, at least one (EAGAIN otherwise)."""
+        """Send `data`; how many bytes were taken, at least one (EAGAIN or ETIMEDOUT otherwise).
+
+        A call that may wait takes all, as the kernel's do: programs rely on it.  A time-out cuts
+        that short.
+        """
         began = self._connected()
         data = octets(data)
         end = len(data)
         conn = self.conn
+        n = 0
         while True:
-            n = conn.send(data, 0, end)
-            if n or not end:
+            n += conn.send(data, n, end)
+            if n >= end:
                 return n
             if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
+                if n:
+                    return n
                 self.stack.poll()
                 if not conn.writable():
                     raise os_error(EAGAIN)
             else:
-                self._pump(began)
+                try:
+                    self._pump(began)
+                except OSError as e:
+                    if n and e.errno == ETIMEDOUT:
+                        return n
+                    raise
 
     def sendall(self, data, flags=0):
         """Send all of `data`."""
@@ -259,6 +270,10 @@ class StreamSocket(Socket):
     def shutdown(self, how):
         """Send no more (SHUT_WR), read no more (SHUT_RD), or both."""
         self._connected()
+        if not SHUT_RD <= how <= SHUT_RDWR:
+            raise os_error(EINVAL)
+        if how != SHUT_WR:
+            self._deaf = True
         if how != SHUT_RD:
             self.conn.shutdown()
 
@@ -316,120 +331,31 @@ class StreamSocket(Socket):
         SO_KEEPALIVE, SO_LINGER, SO_RCVBUF, SO_SNDBUF (the exact sizes of the rings), TCP_NODELAY,
         TCP_QUICKACK, TCP_MAXSEG, TCP_USER_TIMEOUT (ms), TCP_KEEPIDLE, TCP_KEEPINTVL (s),
         TCP_KEEPCNT, TCP_CONGESTION ("reno", "cubic", "none"), IP_TTL, IP_TOS.  A SO_LINGER of zero
-        seconds (`struct.pack("ii", 1, 0)`) makes `close` reset.
+        seconds (`struct.pack("ii", 1, 0)`) makes `close` reset.  20: a callback, see sockcall.py.
         """
         self._begin()
-        packed = isinstance(value, (bytes, bytearray, memoryview))
-        if level == SOL_SOCKET and option == SO_LINGER:
-            if not packed or len(value) < 8:
-                raise os_error(EINVAL)
-            value = value[4] | value[5] << 8 if value[0] else None
-        elif (level, option) == (SOL_SOCKET, 0x20):
-            return      # SO_BROADCAST as MicroPython's lwIP numbers it
-        elif (level, option) not in _OPTIONS:
-            raise os_error(ENOPROTOOPT)
-        elif level == IPPROTO_TCP and option == TCP_CONGESTION:
-            from spinet.tcp import congestion
+        if level == SOL_SOCKET and option == SO_REUSEADDR and value == 1 and not self._options:
+            return      # all that most servers set, and so it is: no reason to load the rest
+        from spinet.streamopt import set_option
 
-            value = congestion.named(value)
-        else:
-            if packed:
-                value = value[0] | value[1] << 8 | value[2] << 16 | value[3] << 24
-            least, most = _RANGES.get((level, option), (value, value))
-            if level == SOL_SOCKET:
-                value = min(max(value, least), most)
-            elif not least <= value <= most:
-                raise os_error(EINVAL)
-        if self._options is None:
-            self._options = []
-        self._options = [o for o in self._options if o[0] != level or o[1] != option]
-        self._options.append((level, option, value))
-        if self.conn is not None:
-            self._apply(level, option, value)
-        elif self.listener is not None:
-            self._inherit()
+        set_option(self, level, option, value)
 
     def getsockopt(self, level, option, buflen=0):
         """The value of an option, as `buflen` bytes if that is not 0.
 
         SO_ERROR reports an error once.  TCP_INFO is the dict that `Conn.info` returns.
         """
-        value = self._value(level, option)
-        if not buflen or level == IPPROTO_TCP and (option == TCP_INFO or option == TCP_CONGESTION):
-            return value
-        value = bytes((value & 255, value >> 8 & 255, value >> 16 & 255, value >> 24 & 255))
-        if level == SOL_SOCKET and option == SO_LINGER:
-            on = self._option(level, option, None) is not None
-            value = bytes((on, 0, 0, 0)) + value
-        return value[:buflen]
+        from spinet.streamopt import get_option
 
-    def _value(self, level, option):
-        conn = self.conn
-        tcp = self.stack.tcp if self.stack else None
-        if level == SOL_SOCKET:
-            if option == SO_ERROR:
-                if conn is None:
-                    return 0
-                error = conn.connect_error()
-                return 0 if error == EINPROGRESS else error
-            if option == SO_TYPE:
-                return SOCK_STREAM
-            if option == SO_RCVBUF:
-                return (conn and len(conn.rbuf)) or self._option(level, option, 0) or tcp.rcvbuf
-            if option == SO_SNDBUF:
-                return (conn and len(conn.sbuf)) or self._option(level, option, 0) or tcp.sndbuf
-        elif level == IPPROTO_TCP and option == TCP_CONGESTION:
-            from spinet.tcp import congestion
+        return get_option(self, level, option, buflen)
 
-            return congestion.name(conn.cc if conn else self._option(level, option, tcp.congestion))
-        elif level == IPPROTO_TCP and conn:
-            if option == TCP_MAXSEG:
-                return conn.mss
-            if option == TCP_INFO:
-                return conn.info()
-        if (level, option) not in _OPTIONS:
-            raise os_error(ENOPROTOOPT)
-        return self._option(level, option, _OPTIONS[level, option]) or 0
+    def _apply(self, options):
+        """Make the connection do what options say that were set before there was one."""
+        if options:
+            from spinet.streamopt import apply
 
-    def _apply(self, level, option, value):
-        """Make the connection do what an option says."""
-        conn = self.conn
-        get = self._option
-        if level == IPPROTO_TCP and option in _FLAGS:
-            flag = _FLAGS[option]
-            conn.flags = conn.flags | flag if value else conn.flags & ~flag
-        elif level == IPPROTO_TCP and option == TCP_USER_TIMEOUT:
-            conn.user_timeout = value
-        elif level == IPPROTO_TCP and option == TCP_CONGESTION:
-            from spinet.tcp import congestion
-
-            congestion.use(conn, value)
-        elif level == IPPROTO_TCP and option == TCP_MAXSEG:
-            conn.maxseg = value
-            if conn.state >= ESTABLISHED:
-                conn.mss = min(conn.mss, value)
-        elif (level == SOL_SOCKET and option == SO_KEEPALIVE) or (
-                level == IPPROTO_TCP and TCP_KEEPIDLE <= option <= TCP_KEEPCNT):
-            conn.keepalive(
-                get(SOL_SOCKET, SO_KEEPALIVE, 0), 1000 * get(IPPROTO_TCP, TCP_KEEPIDLE, 7200),
-                1000 * get(IPPROTO_TCP, TCP_KEEPINTVL, 75), get(IPPROTO_TCP, TCP_KEEPCNT, 9))
-        elif level == SOL_SOCKET and (option == SO_RCVBUF or option == SO_SNDBUF):
-            from spinet.tcp import sizes
-
-            try:
-                if option == SO_RCVBUF:
-                    conn.rcvbuf = value
-                    sizes.set_receive(conn, value)
-                else:
-                    conn.sndbuf = value
-                    sizes.set_send(conn, value)
-            except MemoryError:
-                raise os_error(ENOBUFS)
-        elif level == IPPROTO_IP:
-            conn.ttl = get(IPPROTO_IP, IP_TTL, 64)
-            conn.tos = get(IPPROTO_IP, IP_TOS, 0)
-            if conn.state != CLOSED:
-                self.stack.tcp.repath(conn)
+            for option in options:
+                apply(self, *option)
 
     def _inherit(self):
         """Tell the listener what a connection must know before it is open."""
@@ -450,35 +376,12 @@ class StreamSocket(Socket):
         state = conn.state
         if state < ESTABLISHED and state != CLOSED:
             return 0
-        if conn.readable() >= 0:
+        if conn.readable() >= 0 or self._deaf:
             flags = RD
         if conn.writable():
             flags |= WR
-        if state == CLOSED:
+        if state == CLOSED or state >= CLOSING:
             flags |= HUP | WR
             if conn.error:
                 flags |= ERR
         return flags
-
-
-# What can be set, and what it is at first.
-_OPTIONS = {
-    (SOL_SOCKET, SO_REUSEADDR): 1, (SOL_SOCKET, 4): 1, (SOL_SOCKET, SO_BROADCAST): 0,
-    (SOL_SOCKET, SO_KEEPALIVE): 0, (SOL_SOCKET, SO_LINGER): 0, (SOL_SOCKET, SO_RCVBUF): 0,
-    (SOL_SOCKET, SO_SNDBUF): 0, (SOL_SOCKET, SO_OOBINLINE): 1, (IPPROTO_IP, IP_TTL): 64,
-    (IPPROTO_IP, IP_TOS): 0, (IPPROTO_TCP, TCP_NODELAY): 0, (IPPROTO_TCP, TCP_QUICKACK): 0,
-    (IPPROTO_TCP, TCP_MAXSEG): 536, (IPPROTO_TCP, TCP_USER_TIMEOUT): 0,
-    (IPPROTO_TCP, TCP_KEEPIDLE): 7200, (IPPROTO_TCP, TCP_KEEPINTVL): 75,
-    (IPPROTO_TCP, TCP_KEEPCNT): 9, (IPPROTO_TCP, TCP_CONGESTION): None,
-}
-
-# Least and most, as Linux has them; sizes of rings are moved to the nearer one, others refused.
-_RANGES = {
-    (SOL_SOCKET, SO_RCVBUF): (256, 1 << 28), (SOL_SOCKET, SO_SNDBUF): (256, 1 << 28),
-    (IPPROTO_TCP, TCP_MAXSEG): (88, 32767), (IPPROTO_TCP, TCP_KEEPIDLE): (1, 32767),
-    (IPPROTO_TCP, TCP_KEEPINTVL): (1, 32767), (IPPROTO_TCP, TCP_KEEPCNT): (1, 127),
-    (IPPROTO_TCP, TCP_USER_TIMEOUT): (0, 1 << 28), (IPPROTO_IP, IP_TTL): (1, 255),
-    (IPPROTO_IP, IP_TOS): (0, 255),
-}
-
-_FLAGS = {TCP_NODELAY: NODELAY, TCP_QUICKACK: QUICKACK}

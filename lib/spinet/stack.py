@@ -46,6 +46,7 @@ class Stack:
         self.search = []            # domains in which short names are looked up; empty: `domain`
         self._links = []
         self.polling = False
+        self.calls = None           # callbacks of sockets that are due: sockcall.py
         self.lo = self._attach(Loopback(self.timers), "lo")
         self.lo.add_address("127.0.0.1/8")
         self.wait = wait or Waiter(self)
@@ -109,6 +110,14 @@ class Stack:
             return _LONGEST if wait is None or wait > _LONGEST else wait
         finally:
             self.polling = False
+            if self.calls:
+                from spinet.sockcall import run
+
+                run(self)
+
+    def inside(self):
+        """Whether this is called from within `poll`, where nothing can be waited for."""
+        return self.polling
 
     def idle(self, ms=_LONGEST):
         """The end of one turn of a program's loop: `poll`, then wait at most `ms` for more to do.

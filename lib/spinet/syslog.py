@@ -5,6 +5,7 @@
     log.warning("the same")
 """
 from spinet.addr import parse
+from spinet.service import public
 
 EMERG, ALERT, CRIT, ERR, WARNING, NOTICE, INFO, DEBUG = range(8)
 KERN, USER, DAEMON = 0, 1, 3
@@ -36,6 +37,7 @@ class Syslog:
         self.clock = clock
         self.count = {"tx": 0, "lost": 0, "cut": 0}
         self._endpoint = stack.udp.endpoint(1)
+        stack.services["syslog"] = self
 
     def send(self, severity, text, msgid=_NIL):
         """Send a message of `severity` (EMERG to DEBUG); whether it was."""
@@ -111,3 +113,6 @@ def _date(days):
     year += era * 400
     month += 3 if month < 10 else -9
     return year + (month <= 2), month, day + 1
+
+
+public(Syslog, "send", "error", "warning", "info", "debug")

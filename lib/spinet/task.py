@@ -4,6 +4,7 @@ It yields the ms to wait, None for 1, and goes on in a later `poll`.  Its socket
 """
 from spinet.errors import ECONNRESET, EINPROGRESS, EALREADY, EISCONN, ETIMEDOUT, os_error
 from spinet.prim import ticks_diff
+from spinet.service import public
 from spinet.timers import Timer
 
 # What comes of acting on a message that makes no sense, JSON above all.
@@ -89,3 +90,6 @@ def write(sock, data, limit_ms):
             if ticks_diff(timers.now, began) > limit_ms:
                 raise os_error(ETIMEDOUT)
             yield 2
+
+
+public(Task, "close")

@@ -10,7 +10,7 @@ Failures raise OSError: ENOENT, EACCES and others for what the server says, ETIM
 from spinet.addr import parse
 from spinet.errors import EACCES, EINVAL, ETIMEDOUT, os_error
 from spinet.prim import eq4
-from spinet.service import Service
+from spinet.service import Service, counters, public
 from spinet.sockbase import lookup
 from spinet.timers import Timer
 from spinet.wait import until
@@ -32,7 +32,9 @@ class Transfer(Timer):
     """
 
     def __init__(self, stack, server, name, file, request, size, block=BLOCK):
-        words = name, "octet", "blksize", str(block), "tsize", str(size), "timeout", "1"
+        words = [name, "octet", "blksize", str(block), "timeout", "1"]
+        if size >= 0:
+            words += "tsize", str(size)
         head = bytes((0, request))
         for word in words:
             head += word.encode() + b"\0"
@@ -50,6 +52,7 @@ class Transfer(Timer):
         self.block = 512        # unless the server agrees to another
         self.number = 0         # of the last block, modulo 2**16
         self._asked = block
+        self._last = False      # the last block has come, or gone
         self._tries = 0
         self._ear = ear = _Ear(self)
         ear.bind(None, 0)
@@ -69,14 +72,17 @@ class Transfer(Timer):
 
     def _again(self):
         self.stack.timers.arm(self, min(FIRST_MS << self._tries, LONGEST_MS))
+        if self._tries:
+            self._ear.count["repeated"] += 1
         self._tries += 1
         self._transmit()
 
     def _transmit(self):
         try:
             self._ear.sendto(self._packet, 0, self._n, self.server, self._tid or PORT)
+            self._ear.count["tx"] += 1
         except OSError:
-            pass        # it will be repeated
+            self._ear.count["not_sent"] += 1        # it will be repeated
 
     def expire(self, now):
         """No answer in time."""
@@ -100,16 +106,20 @@ class Transfer(Timer):
     # -- receiving ----------------------------------------------------------
 
     def heard(self, buf, h, s, end, sport):
-        """A packet from the server."""
+        """A packet, perhaps from the server."""
+        count = self._ear.count
         if end - s < 4 or buf[s] or not eq4(buf, h + 12, self.server, 0):
+            count["ignored"] += 1
             return
         if not self._tid:
             self._tid = sport
         elif sport != self._tid:
             # RFC 1350, 4: a stranger is told so, and changes nothing.
+            count["ignored"] += 1
             packet = bytes((0, ERROR, 0, 5)) + b"unknown transfer\0"
             self._ear.sendto(packet, 0, len(packet), self.server, sport)
             return
+        count["rx"] += 1
         kind = buf[s + 1]
         number = buf[s + 2] << 8 | buf[s + 3]
         if kind == ERROR:
@@ -148,7 +158,6 @@ class Get(Transfer):
 
     def __init__(self, stack, server, name, file, block=BLOCK):
         Transfer.__init__(self, stack, server, name, file, RRQ, 0, block)
-        self._last = False
 
     def agreed(self):
         """The options are settled: acknowledge them, as block 0."""
@@ -194,9 +203,8 @@ class Get(Transfer):
 class Put(Transfer):
     """Writes `name` with what `file.readinto(buf)` gives; `size` bytes, if that is known."""
 
-    def __init__(self, stack, server, name, file, size=0, block=BLOCK):
+    def __init__(self, stack, server, name, file, size=-1, block=BLOCK):
         Transfer.__init__(self, stack, server, name, file, WRQ, size, block)
-        self._last = False
 
     def agreed(self):
         """The options are settled: send the first block."""
@@ -240,7 +248,9 @@ class _Ear(Service):
     """Our end."""
 
     def __init__(self, transfer):
-        Service.__init__(self, transfer.stack, {"malformed": 0, "no_memory": 0, "not_sent": 0})
+        Service.__init__(self, transfer.stack, counters(
+            transfer.stack, "tftp", "rx", "tx", "repeated", "ignored", "malformed", "no_memory",
+            "not_sent"))
         self.transfer = transfer
 
     def datagram(self, buf, h, start, end, sport):
@@ -288,7 +298,10 @@ def get(stack, host, name, file=None, block=BLOCK):
 def put(stack, host, name, data, block=BLOCK):
     """Wait until the file `name` is written with `data`, bytes or an open file; how many."""
     file = data if hasattr(data, "readinto") else _Bytes(data)
-    size = 0 if file is data else len(data)
+    size = -1 if file is data else len(data)
     transfer = Put(stack, _address(stack, host), name, file, size, block)
     _wait(transfer)
     return transfer.count
+
+
+public(Transfer, "finish")

@@ -13,11 +13,13 @@ import threading
 from spinet.background import STACK, guard, unguard
 from spinet.lan import LAN
 from spinet.raw import RawEndpoint
+from spinet.service import guarded
 from spinet.sockbase import Socket
 from spinet.sockdgram import DatagramSocket
 from spinet.sockstream import StreamSocket
 from spinet.stack import Stack
-from spinet.udp import UdpEndpoint
+from spinet.timers import Timers
+from spinet.udp import Udp, UdpEndpoint
 from spinet.wait import Waiter
 
 PERIOD_MS = 50          # the longest sleep of the thread: timers may have been armed meanwhile
@@ -95,6 +97,10 @@ def _outside(method):
     return outside
 
 
+def _guard_service(cls, names):
+    guard(cls, wrapper=_locked, names=names)
+
+
 class Threaded:
     """Keeps `stack` going until `stop()`; blocking calls wait for what its thread brings."""
 
@@ -109,9 +115,14 @@ class Threaded:
             guard(Socket, StreamSocket, DatagramSocket, UdpEndpoint, RawEndpoint, LAN,
                   wrapper=_locked)
             guard(Stack, wrapper=_locked, names=STACK)
+            guard(Udp, wrapper=_locked, names=("send",))
+            # Whoever arms a timer from the program (dns.py, mdns.py ...).
+            guard(Timers, wrapper=_locked, names=("arm", "cancel", "remove"))
+            guarded(_guard_service)
             guard(Waiter, wrapper=_outside, names=("__call__",))    # of stacks without a thread
         _running.append(self)
         stack.wait = self.wait
+        stack.inside = self.inside
         self._thread = threading.Thread(target=self._run, name="spinet", daemon=True)
         self._thread.start()
 
@@ -121,6 +132,10 @@ class Threaded:
             _gate.wait(ms)
         else:
             self._wait(ms)
+
+    def inside(self):
+        """Whether the caller is within `poll`; another thread may be, at any time."""
+        return self.stack.polling and _gate.owner == threading.get_ident()
 
     def _run(self):
         while not self._stopped:
@@ -142,8 +157,10 @@ class Threaded:
         self._stopped = True
         _join(self._thread)
         self.stack.wait = self._wait
+        del self.stack.inside
         _running.remove(self)
         if not _running:
+            guarded(None)
             unguard()
 
 

@@ -60,7 +60,7 @@ def until(stack, thing, timeout_ms=-1):
     began = stack.clock()
     timers = stack.timers
     while not thing.done:
-        if stack.polling:
+        if stack.inside():
             return False
         wait = stack.poll()
         if timeout_ms >= 0:

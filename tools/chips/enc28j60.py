@@ -102,6 +102,7 @@ class ENC28J60Model(Slave):
         self._latched = False
         self._op = -1
         self._arg = self._pos = 0
+        self._then_ms = self._then_ns = -1      # when `select` looked around last
         self.rx = Receiver(self)
         self.tx = Transmitter(self)
         self.dma = Dma(self)

@@ -2,7 +2,8 @@
 from chips.faults import Fault, common
 
 # A chip that lost its registers shows by whichever is looked at first.
-_LOST = ("chip_lost", "registers_lost", "rx_bad_header", "phy_timeout", "absent")
+_LOST = ("chip_lost", "registers_lost", "rx_bad_header", "rx_phantom", "phy_timeout",
+         "absent")
 
 
 def _good(rig):

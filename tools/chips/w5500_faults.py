@@ -3,7 +3,7 @@ from chips.faults import Fault, common
 
 # A chip that lost its registers shows by whichever is looked at first.
 _LOST = ("registers_lost", "socket_lost", "rx_pointer", "rx_bad_length", "command_timeout",
-         "absent", "tx_stuck")
+         "absent", "tx_stuck", "spi_errors")
 
 
 def _tear(rig, rand):
@@ -11,9 +11,8 @@ def _tear(rig, rand):
 
 
 def _torn(rig):
-    hit = not rig.chip.tear_rsr
     rig.chip.tear_rsr = 0
-    return hit
+    return False
 
 
 def _bad_length(rig, rand):
@@ -100,7 +99,7 @@ def _no_shift(rig):
 
 
 FAULTS = common(_LOST) + (
-    Fault("torn size", _tear, _torn, shows=("rx_torn", "bus_busy") + _LOST),
+    Fault("torn size", _tear, _torn),
     Fault("impossible length", _bad_length, _good),
     Fault("wrong length", _plausible_length, _good, alters=True),
     Fault("damage by overrun", _overrun, _good),

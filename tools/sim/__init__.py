@@ -9,19 +9,20 @@
 
 Runs on CPython and on MicroPython, and repeats to the byte: all chance comes from the seed.
 
-    engine.py      virtual time, hosts
-    rand.py        chance
-    link.py        ports, and the two directions of a cable: rate, delay, queue, faults
-    loss.py        which frames a link loses
-    boxes.py       switch and router
+The engine, with links, switch and router, is `spinet.testing`, which is installed with the
+package; here is what tries spinet itself:
+
     users.py       programs that use the stacks' sockets
     check.py       what must hold of every connection after every event
     wire.py        what must hold of every segment on the wire
-    record.py      what is written down of a run: a trace, a pcap, a digest
+    attacker.py    frames that a stranger makes up
     scenario.py    a random network with random users, by seed
+    campaign.py    many seeds
+    realtime.py    the same links in real time
 """
-from sim.engine import Host, Sim
-from sim.link import Pipe, Port, cable
-from sim.rand import Rand
+from spinet.testing import loss
+from spinet.testing.engine import Host, Sim
+from spinet.testing.link import Pipe, Port, cable
+from spinet.testing.rand import Rand
 
-__all__ = ["Host", "Pipe", "Port", "Rand", "Sim", "cable"]
+__all__ = ["Host", "Pipe", "Port", "Rand", "Sim", "cable", "loss"]

@@ -2,8 +2,9 @@
 import io
 import sys
 
-from sim import record, scenario
-from sim.engine import Stuck
+from sim import scenario
+from spinet.testing import record
+from spinet.testing.engine import Stuck
 
 LINES = 80      # of the trace that are shown
 

@@ -8,7 +8,7 @@ from spinet.prim import diff32, ticks_diff
 from spinet.tcp import ranges
 from spinet.tcp.states import (
     BLOCKED, CARRIES, CLOSED, ESTABLISHED, LISTEN, NAMES, ORPHAN, OWES_FIN,
-    SYN_RECEIVED, TIME_WAIT,
+    SACK, SYN_RECEIVED, TIME_WAIT,
 )
 
 MANY = 8    # connections of one host that are looked at after one event
@@ -150,9 +150,9 @@ class Checker:
             return "SND.MAX went back"
         if c.rcv_adv + got < memo.rcv_adv and c.state < TIME_WAIT:
             return "the right edge of the window shrank"
-        if c.snd_max + acked > memo.snd_max and not c.recover and c.board:
+        if c.snd_max + acked > memo.snd_max and not c.recover and c.flags & SACK:
             # Limited transmit may exceed the congestion window by two segments, a probe always.
-            flight = c.snd_max - ranges.total(c.board.sacked)
+            flight = c.snd_max - (ranges.total(c.board.sacked) if c.board else 0)
             if flight > max(c.cwnd, memo.cwnd) + 2 * c.mss + 1 and (
                     memo.probes == c.tcp.count["tail_probe"]):
                 return "new data beyond the congestion window"

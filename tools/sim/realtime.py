@@ -3,8 +3,8 @@ goes through the same code."""
 import select
 import time
 
-from sim.engine import Sim
-from sim.link import Pipe
+from spinet.testing.engine import Sim
+from spinet.testing.link import Pipe
 
 
 class Realtime(Sim):

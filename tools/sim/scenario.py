@@ -5,13 +5,14 @@ ends want to bring to its end gets there, with all data.  In any other it may fa
 forget to.  In both the invariants of `check.py` and `wire.py` hold after every event, and at the
 end nothing is left.
 """
-from sim import loss
-from sim.boxes import Router, Switch
+from spinet.testing import loss
+from sim.attacker import Attacker
+from spinet.testing.boxes import Router, Switch
 from sim.check import Broken, Checker, left_behind
-from sim.engine import Sim, Stuck
-from sim.link import cable
-from sim.rand import Rand
-from sim.record import Taps
+from spinet.testing.engine import Sim, Stuck
+from spinet.testing.link import cable
+from spinet.testing.rand import Rand
+from spinet.testing.record import Taps
 from sim.users import Conversation, Crossing, Plan, Series, Server
 from sim.wire import Wire
 
@@ -45,6 +46,8 @@ class Scenario:
         self.conversations = []
         self.series = []
         self._users()
+        if self.rand.below(6) == 0:
+            self._attack()
 
     # -- the network ----------------------------------------------------------
 
@@ -52,6 +55,12 @@ class Scenario:
         kind = self.rand.choose("cable", "cable", "cable", "ip", "ip", "switch", "router")
         self.facts.append(kind)
         getattr(self, "_" + kind)()
+        # Without congestion control a queue that is too short is never let recover.
+        for host in self.hosts:
+            if host.stack.tcp.congestion.__name__.endswith("none"):
+                for pipe in self.pipes:
+                    if pipe.drops:
+                        self.gentle = False
 
     def _host(self):
         rand = self.rand
@@ -101,6 +110,14 @@ class Scenario:
     def _ip(self):
         self._pair("ip")
 
+    def _attack(self):
+        """Somebody guesses at connections of one host."""
+        rand = self.rand
+        host = self.hosts[rand.below(len(self.hosts))]
+        self.attacker = Attacker(host, host.stack.interfaces[1].id.port, 1 + rand.below(100),
+                                 rand.between(1000, 1000000))
+        self.facts.append("%s is attacked" % host.name)
+
     def _switch(self):
         switch = Switch()
         count = 2 + self.rand.below(3)
@@ -114,8 +131,8 @@ class Scenario:
             host.up(port, address + "/24")
 
     def _router(self):
-        router = Router()
         rand = self.rand
+        router = Router(mute=rand.below(4) == 0)
         for i in range(2):
             host = self._host()
             mtu = self._mtu()
@@ -127,6 +144,10 @@ class Scenario:
             self._join(port, leg, rand.below(2))
             host.up(port, self.addresses[i] + "/24", "10.0.%d.254" % i)
             self.facts.append("leg mtu %d, host %d" % (mtu, port.mtu))
+            if mtu < 552:
+                router.mute = False     # nobody looks for so small a path without a word
+        if router.mute:
+            self.facts.append("the router says nothing")
 
     def _join(self, a, b, bad):
         """A cable; one that is not `bad` has no faults."""
@@ -218,6 +239,11 @@ class Scenario:
         options = []
         if rand.below(3) == 0:
             options.append((6, 1, 1))       # TCP_NODELAY
+        if rand.below(10) == 0:
+            plan.before.append((6, 2, 100 + rand.below(1300)))          # TCP_MAXSEG
+        if rand.below(10) == 0:
+            plan.before.append((1, 8, rand.between(300, 30000)))        # SO_RCVBUF
+            plan.before.append((1, 7, rand.between(300, 30000)))        # SO_SNDBUF
         if rand.below(5) == 0:
             options += [(1, 9, 1), (6, 4, 5 + rand.below(60)), (6, 5, 1 + rand.below(20)),
                         (6, 6, 3 + rand.below(6))]
@@ -248,6 +274,10 @@ class Scenario:
         for i in (0, 1):
             if plans[i].ending in ("reply", "unread") and plans[1 - i].ending == "reply":
                 plans[i].ending = "read"    # somebody must begin
+            if plans[1 - i].ending in ("drop", "abort", "unread") and (1, 9, 1) not in \
+                    plans[i].options:
+                # Where the peer's reset is lost, and so is ours to his answer, nothing else tells.
+                plans[i].options += [(1, 9, 1), (6, 4, 60), (6, 5, 20), (6, 6, 30)]
             # Nobody takes more than a minute to write, or to read.
             for total, most, pause in ((plans[i].total, plans[i].chunk, "think_us"),
                                        (plans[1 - i].total, plans[i].gulp, "nap_us")):
@@ -257,7 +287,7 @@ class Scenario:
                 self.idle_us += 2 * times * us
         for p in plans:
             self.facts.append("%s %d bytes, chunk %d think %d gulp %d nap %d %s" % (
-                p.ending, p.total, p.chunk, p.think_us, p.gulp, p.nap_us, p.options))
+                p.ending, p.total, p.chunk, p.think_us, p.gulp, p.nap_us, p.before + p.options))
         return plans
 
     def _converse(self, when, port):
@@ -395,6 +425,9 @@ class Scenario:
             window = min(window or size, size)
         for conversation in self.conversations:
             total += conversation.plans[0].total + conversation.plans[1].total
+            for plan in conversation.plans:
+                for _, _, value in plan.before:
+                    window = min(window, value)
         limit = 60000000 + self.idle_us + 4 * self.outage_us + 4 * total // window * self.rtt_us
         if self.slowest:
             limit += 4 * total * 8000 // self.slowest * 1000

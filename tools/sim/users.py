@@ -4,7 +4,7 @@ Every stream is the same endless pattern, begun at a place of its own, so that e
 read can be compared with what must stand at its place.
 """
 from sim.check import Broken, holds_memory
-from sim.rand import Rand
+from spinet.testing.rand import Rand
 from spinet.prim import diff32
 from spinet.errors import EHOSTUNREACH
 from spinet.tcp.states import CLOSED, ESTABLISHED, TIME_WAIT
@@ -28,7 +28,7 @@ class Plan:
               "drop"    closes as soon as all is sent, whatever may still come
               "abort"   resets when all is sent
               "unread"  reads nothing, closes when all is sent and something has come
-    options   for `setsockopt`
+    options   for `setsockopt`; those of `before` are set before a client connects
     patience_us   after which it resets the connection
     """
 
@@ -41,6 +41,7 @@ class Plan:
         self.nap_us = nap_us
         self.ending = ending
         self.options = options
+        self.before = []
         self.patience_us = patience_us
 
     def orderly(self):
@@ -272,6 +273,8 @@ class Conversation:
         sock.setblocking(False)
         if self.lport:
             sock.bind(("", self.lport))
+        for option in self.plans[0].before:
+            sock.setsockopt(*option)
         sock.connect_ex(self.to)
         self.ends.append(End(self.a, sock, self.plans[0], self.place, self.place + 5000))
         if self.server:

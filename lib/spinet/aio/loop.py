@@ -34,8 +34,8 @@ class EventLoop(asyncio.SelectorEventLoop):
     What is given a socket of the system's still uses that.
     """
 
-    def __init__(self, stack):
-        super().__init__()
+    def __init__(self, stack, selector=None):
+        super().__init__(selector)
         self._stack = stack
         self.pumps = []
 

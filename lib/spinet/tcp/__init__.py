@@ -75,6 +75,7 @@ class Tcp:
         self.answers_max = 100
         self.cookies_max = 16 * MANY
         self.autosize = 0
+        self.spare_board = self.spare_ranges = None     # for when there is no memory for others
         self.cookies = None         # cookies.Cookies, once the half-open set was full
         self.secret = Secret(stack.random)
         self._resets = Budget(self.timers, stack.random)
@@ -258,7 +259,9 @@ class Tcp:
     def remember(self, c):
         """Enter `c` into the table of connections."""
         key = _key(c.path.dst, c.lport, c.rport)
-        c.next = self.table.get(key)
+        other = self.table.get(key)
+        if other is not None:
+            c.next = other
         self.table[key] = c
         self.connections += 1
 

@@ -50,11 +50,8 @@ class Conn(Timer):
     fin_at = -1
     snd_shift = rcv_shift = 0   # window scaling (RFC 7323, 2)
     ts_at = 0           # when our timestamp clock was last advanced
-    board = None        # what the peer has selectively acknowledged (sack.Board)
     cc_state = None     # what the congestion control keeps of its own
     ecn = None          # explicit congestion notification (ecn.Ecn)
-    ooo_last = 0        # where the last out-of-order segment began, from RCV.NXT
-    dsack = dsack_at = 0    # what was received twice: bytes, and where, from RCV.NXT
     ttl = 64
     tos = 0
     rcvbuf = sndbuf = 0     # sizes of its rings, 0: the stack's
@@ -92,9 +89,14 @@ class Conn(Timer):
         self.s_head = self.s_len = 0
         self.r_head = self.r_len = 0
         self.rcv_adv = 0
-        self.ooo = None
         self.ack_owed = self.quick = 0
         self.t_rexmt = self.t_ack = None
+        # In recovery from loss no attribute must be new, lest their table grow and take memory.
+        self.ooo = None         # out-of-order data, once there was some (ranges.py)
+        self.ooo_last = 0       # where the last such segment began, from RCV.NXT
+        self.dsack = 0          # bytes that were received twice
+        self.dsack_at = 0       # where they stood, from RCV.NXT
+        self.board = None       # what the peer has selectively acknowledged, once it matters
 
     @property
     def lport(self):
@@ -122,7 +124,8 @@ class Conn(Timer):
             self.sbuf = bytearray(self.sndbuf or tcp.sndbuf)
             # What the SYN has promised holds.
             self.rbuf = bytearray(max(self.rcvbuf or tcp.rcvbuf, self.rcv_adv))
-            self.ooo = ranges.new(len(self.rbuf))
+            if tcp.spare_ranges is None:
+                tcp.spare_ranges = ranges.new(len(self.rbuf))
             if tcp.autosize:
                 from spinet.tcp.sizes import Tuner
 
@@ -132,9 +135,35 @@ class Conn(Timer):
                     from spinet.tcp.rack import Board
 
                     self.flags |= RACK
-                else:
+                    self.board = Board(len(self.sbuf))
+                elif tcp.spare_board is None:
                     from spinet.tcp.sack import Board
+
+                    tcp.spare_board = Board(len(self.sbuf))
+
+    def late(self):
+        """Its list of out-of-order data, made for the first; None without memory for one."""
+        if self.ooo is None:
+            tcp = self.tcp
+            try:
+                self.ooo = ranges.new(len(self.rbuf))
+            except MemoryError:
+                self.ooo = tcp.spare_ranges
+                tcp.spare_ranges = None
+        return self.ooo
+
+    def scoreboard(self):
+        """Its board, made when something is to be noted there; None without memory for one."""
+        if self.board is None:
+            tcp = self.tcp
+            try:
+                from spinet.tcp.sack import Board
+
                 self.board = Board(len(self.sbuf))
+            except MemoryError:
+                self.board = tcp.spare_board
+                tcp.spare_board = None
+        return self.board
 
     # -- what the user calls ------------------------------------------------
 

@@ -240,10 +240,10 @@ def _acknowledged(c, buf, s, p, seq, n, ts):
             return False
         return True
     elif c.snd_max and not c.flags & PERSIST:
-        if c.board:
-            sacked = c.board.report(c, 0, buf, s, p)
-            if sacked:
-                recovery.duplicate(c, sacked)
+        if c.flags & SACK:
+            n = _reported(c, 0, buf, s, p)
+            if n:
+                recovery.duplicate(c, n)
         elif not n and not seq and wnd == c.snd_wnd and not buf[s + 13] & FIN:
             recovery.duplicate(c, 0)
     # The window (RFC 9293, 3.10.7.4): a segment that gets here is never older than
@@ -308,10 +308,7 @@ def _advance(c, ack, buf, s, p):
         else:
             c.rtt_end = i - ack
     c.retries = 0
-    n = 0
-    if c.board:
-        n = c.board.report(c, ack, buf, s, p)
-    recovery.acked(c, ack, n)
+    recovery.acked(c, ack, _reported(c, ack, buf, s, p) if c.flags & SACK else 0)
     if c.snd_max:
         rto.start(c)
     else:
@@ -322,6 +319,13 @@ def _advance(c, ack, buf, s, p):
             c.end(0)
         else:
             c.set_state(state)
+
+
+def _reported(c, ack, buf, s, p):
+    """Bytes above SND.UNA, which has moved by `ack`, that the header `buf[s:p]` newly reports."""
+    if c.board is None and (p - s == len(c.head) or c.scoreboard() is None):
+        return 0
+    return c.board.report(c, ack, buf, s, p)
 
 
 def _see_fin(c, at):
@@ -363,19 +367,20 @@ def _data(c, buf, p, end, seq):
         copy(rbuf, i, buf, p, k)
         copy(rbuf, 0, buf, p + k, n - k)
     if seq:
-        if c.flags & SACK:
+        ooo = c.late()
+        if ooo and c.flags & SACK:
             c.ooo_last = seq
-            if ranges.skip(c.ooo, seq) >= seq + n:
+            if ranges.skip(ooo, seq) >= seq + n:
                 c.dsack_at = seq
                 c.dsack = n
-        if not ranges.insert(c.ooo, seq, seq + n):
+        if not (ooo and ranges.insert(ooo, seq, seq + n)):
             c.tcp.count["ooo_full"] += 1
         c.ack_owed = 2
         c.quick = QUICK
         return
     if c.quick:
         # Data is missing, or was until lately.
-        if c.ooo[1]:
+        if c.ooo and c.ooo[1]:
             n = ranges.advance(c.ooo, n)
             c.ooo_last -= n
         else:

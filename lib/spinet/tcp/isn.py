@@ -50,6 +50,8 @@ class Secret:
     def __init__(self, random):
         self._random = random
         self._key = random(16)
+        self._at = b""
+        self._drawn = 0     # in the millisecond at hand
 
     def digest(self, local, lport, remote, rport, more=b""):
         """32 bytes that nobody else can make of two addresses, two ports and `more`."""
@@ -59,10 +61,16 @@ class Secret:
     def isn(self, dst, i, ms, local, lport, remote, rport):
         """Write ISN = M + F(tuple, secret) into `dst[i:i+4]`; M ticks every 4 us.
 
-        `ms` are the milliseconds of a clock of 32 bits, whose wrap M does not notice.
+        `ms` are the milliseconds of a clock of 32 bits, whose wrap M does not notice.  Within
+        one M counts: a tuple that is used again at once does not begin at the same number.
         """
+        if ms == self._at:
+            self._drawn = (self._drawn + 1) % 250
+        else:
+            self._at = bytes(ms)
+            self._drawn = 0
         dst[i:i + 4] = self.digest(local, lport, remote, rport)[:4]
-        add32(dst, i, dst, i, get32(ms, 0) * 250 & 0xFFFFFFFF)
+        add32(dst, i, dst, i, get32(ms, 0) * 250 + self._drawn & 0xFFFFFFFF)
 
     def offset(self, local, lport, remote, rport):
         """4 secret bytes for one tuple: how far its timestamps are ahead of that clock."""

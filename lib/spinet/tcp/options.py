@@ -15,6 +15,7 @@ SACK_BLOCKS = 5
 TIMESTAMPS = 8
 
 _LENGTHS = {MSS: 4, WINDOW_SCALE: 3, SACK_PERMITTED: 2, TIMESTAMPS: 10}
+_NOTHING = (0, 0)           # ranges, of which there are none
 _PADDED = b"\1\1\x08\x0a"   # two no-operations before the timestamps align them
 
 
@@ -49,7 +50,9 @@ def take_syn(c, buf, s, p):
     if i and tcp.window_scaling:
         c.flags |= SCALED
         c.snd_shift = min(buf[i + 2], 14)       # RFC 7323, 2.3
-        c.rcv_shift = tcp.rcv_shift(c)
+        i = tcp.rcv_shift(c)
+        if i != c.rcv_shift:
+            c.rcv_shift = i
     c.flags &= ~ECN
     if tcp.ecn:
         from spinet.tcp import ecn
@@ -149,7 +152,7 @@ def put_sack(c, tx, t, room):
         add32(tx, i + 4, head, 8, c.dsack_at + dup)
         c.dsack = 0
         i += 8
-    ooo = c.ooo
+    ooo = c.ooo or _NOTHING
     last = c.ooo_last
     size = len(ooo)
     k = 0

@@ -105,7 +105,7 @@ def _sent(c, end):
             c.rtt_end = end
             c.rtt_t0 = now
         c.snd_max = end
-    if c.t_rexmt is None or flags & PERSIST or before <= c.mss < end and c.board:
+    if c.t_rexmt is None or flags & PERSIST or before <= c.mss < end and flags & SACK:
         if flags & PERSIST:
             c.flags &= ~PERSIST
         rto.start(c)
@@ -134,7 +134,7 @@ def transmit(c, off, n, flags):
     i = _window(c)
     tx[t + 14] = i >> 8
     tx[t + 15] = i & 255
-    if c.flags & SACK and c.ooo and (c.ooo[1] or c.dsack) and n + 12 <= c.mss:
+    if c.flags & SACK and (c.dsack or c.ooo and c.ooo[1]) and c.sbuf and n + 12 <= c.mss:
         end += options.put_sack(c, tx, end, min(c.mss - n, t + 60 - end))
         tx[t + 12] = (end - t) << 2
     if n:

@@ -40,6 +40,8 @@ class Search(Timer):
         c.path.mtu = mtu
         mss = mtu - 20 - len(c.head)
         c.mss = mss if mss < self._mss else self._mss
+        if 0 < c.cwnd < c.mss:
+            c.cwnd = c.mss      # or nothing would fit
 
     def lower(self, mtu, wait):
         """The path takes no more than `mtu`; do not try again for `wait` ms."""
@@ -53,6 +55,10 @@ class Search(Timer):
     def expire(self, now):
         """Try the next larger size."""
         c = self._c
+        if c.retries:
+            # What is tried now has not been answered yet.
+            c.tcp.timers.arm(self, self.wait)
+            return
         most = c.path.ip.id.mtu
         self.good = c.path.mtu
         mtu = most
@@ -97,14 +103,14 @@ def use_own_path(c, df):
 
 def black_hole(c):
     """The retransmission timer of a connection expires, again, or with a search under way."""
-    if c.snd_max < c.mss:
-        return
+    size = min(c.snd_max, c.mss) + 20 + len(c.head)     # of the packet that is not answered
     search = c.pmtu
     if search is not None and search.good < c.path.mtu:
         # The last step upward was one too many.
-        search.lower(search.good, min(search.wait << 1, RAISE_MS))
-    elif c.retries >= 2 and not c.retries & 1 and c.mss > FLOOR - 40:
-        _search(c).lower(1280 if c.retries == 2 and c.mss > 1240 else FLOOR, GUESS_MS)
+        if size > search.good:
+            search.lower(search.good, min(search.wait << 1, RAISE_MS))
+    elif c.retries >= 2 and not c.retries & 1 and size > FLOOR:
+        _search(c).lower(1280 if c.retries == 2 and size > 1280 else FLOOR, GUESS_MS)
 
 
 def _below(mtu):

@@ -11,7 +11,7 @@ congestion control to say (`reno.py`).
 from spinet.errors import ETIMEDOUT
 from spinet.prim import ticks_add, ticks_diff
 from spinet.tcp import output, rto
-from spinet.tcp.states import DOUBT, ECN, PERSIST, PROBE, SYN_RECEIVED, SYN_SENT, TRIED
+from spinet.tcp.states import DOUBT, ECN, PERSIST, PROBE, SACK, SYN_RECEIVED, SYN_SENT, TRIED
 
 RETRIES = 12        # of data: about five minutes (RFC 9293, 3.8.3, R2)
 SYN_RETRIES = 7     # of our SYN: three minutes (RFC 9293, 3.8.3)
@@ -120,8 +120,9 @@ def timeout(c):
     """The retransmission timer has expired (RFC 6298, 5.4 to 5.7), or the persist timer."""
     if c.flags & PROBE:
         c.flags &= ~PROBE
-        c.board.expired(c)
-        return
+        if c.scoreboard():
+            c.board.expired(c)
+            return
     state = c.state
     if c.retries == 2 and state != SYN_RECEIVED:
         c.path.ip.advise(c.path)    # R1 (RFC 9293, 3.8.3): perhaps another gateway
@@ -140,9 +141,8 @@ def timeout(c):
         output.probe(c)
     elif c.snd_max:
         c.tcp.count["timeout"] += 1
-        board = c.board
-        if board:
-            board.timeout(c)
+        if c.flags & SACK and c.scoreboard():
+            c.board.timeout(c)
         if c.flags & ECN:
             c.ecn.reduced(c)
         c.cc.timeout(c)

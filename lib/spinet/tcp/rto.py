@@ -8,7 +8,7 @@ Where we differ: the lower bound is 200 ms, not the 1 s of (2.4), as in the
 systems that most peers run; it still covers their delayed acknowledgements.
 """
 
-from spinet.tcp.states import PROBE, RACK
+from spinet.tcp.states import PROBE, RACK, SACK
 
 INITIAL = 1000
 INITIAL_AFTER_SYN_LOSS = 3000  # (5.7)
@@ -54,7 +54,7 @@ def start(c):
     if flags & RACK and c.board.wait:
         delay = c.board.wait
         flags |= PROBE
-    elif c.board and not c.recover and not c.board.probe and c.srtt:
+    elif flags & SACK and not c.recover and c.srtt and not (c.board and c.board.probe):
         probe = (c.srtt >> 2) + PROBE_MS
         if c.snd_max <= c.mss:
             probe += ACK_DELAY_MS

@@ -98,6 +98,7 @@ class Pipe:
         self._byte = (8 * 1024 * 1000000 + rate - 1) // rate if rate else 0
         self._queue = queue * self._byte >> 10      # as time on the line
         self._mark = mark * self._byte >> 10
+        self.drops = self._queue and not self.holds
         self._faulty = bool(loss or corrupt or reorder or duplicate or down or jitter_us)
         self.free = 0       # when the line has sent all that it was given
         self._last = 0      # when the latest frame in order arrives

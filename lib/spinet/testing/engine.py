@@ -6,8 +6,8 @@ events at one time the one that was planned first comes first.
 """
 from heapq import heappop, heappush
 
-from sim.link import Port
-from sim.rand import Rand
+from spinet.testing.link import Port
+from spinet.testing.rand import Rand
 from spinet import Stack
 
 TICKS = (1 << 30) - 1

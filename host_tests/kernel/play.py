@@ -1,0 +1,81 @@
+"""Programs that know nothing of spinet, run behind the lines that install it, beside a kernel."""
+import shutil
+import ssl
+import subprocess
+import textwrap
+
+import lab as lab_module
+import netns
+import pytest
+
+import mp_runner
+
+KERNEL, OURS = "10.59.0.1", "10.59.0.2"
+BEGIN = """
+import sys
+import spinet
+from spinet import Stack
+from spinet.ports.rawsocket import RawSocket
+stack = Stack()
+stack.add(RawSocket("p0"), "%s/24")
+spinet.install(stack)
+""" % OURS
+BOARD = mp_runner.ROOT / "build/board"
+
+
+class Pair:
+    """Namespaces `kernel`, with KERNEL, and `ours`, for scripts; `folder` is theirs to write in.
+
+    `folder` has `both.pem`, `ca.pem` and `ca.der` of "board.test" and KERNEL.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.kernel, self.ours = netns.Namespace("kernel"), netns.Namespace("ours")
+        netns.veth(self.kernel, "k0", self.ours, "p0")
+        self.kernel.ip("address", "add", KERNEL + "/24", "dev", "k0")
+        made = subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=board.test",
+             "-addext", "subjectAltName=DNS:board.test,IP:" + KERNEL, "-keyout", folder / "key",
+             "-out", folder / "ca.pem"], capture_output=True)
+        assert made.returncode == 0, made.stderr
+        (folder / "ca.der").write_bytes(
+            ssl.PEM_cert_to_DER_cert((folder / "ca.pem").read_text()))
+        (folder / "both.pem").write_bytes(
+            (folder / "ca.pem").read_bytes() + (folder / "key").read_bytes())
+
+    def close(self):
+        self.kernel.close()
+        self.ours.close()
+
+    def library(self, *names):
+        """Put libraries of tools/requirements.txt where the scripts find them, as on a board."""
+        for name in names:
+            found = sorted(BOARD.glob(name + "-[0-9]*"))
+            if not found:
+                pytest.skip("needs %s, of tools/requirements.txt" % name)
+            for file in found[-1].rglob("*.py"):
+                if not file.is_symlink():
+                    to = self.folder / file.relative_to(found[-1])
+                    to.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(file, to)
+
+    def start(self, runtime, code):
+        """Start `code` behind the lines that install spinet."""
+        file = self.folder / ("play-%s.py" % runtime)
+        file.write_text(BEGIN + textwrap.dedent(code))
+        command = [str(part) for part in lab_module.command(runtime, file)]
+        return self.ours.popen(*command, stdout=-1, stderr=-2, text=True, cwd=self.folder,
+                               env=lab_module.environment())
+
+    def play(self, runtime, code):
+        """Run `code` behind the lines that install spinet; the words that it printed."""
+        process = self.start(runtime, code)
+        try:
+            out = process.communicate(timeout=60)[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise AssertionError("hangs after " + process.communicate()[0])
+        assert process.returncode == 0, out
+        return out.split()
