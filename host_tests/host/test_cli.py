@@ -106,6 +106,7 @@ def test_console(desk):
     assert child.exitstatus == 0
 
 
+@pytest.mark.slow
 def test_doctor(desk):
     status, text, error = spinet("doctor", "--port", desk.board.path, "--plain")
     assert status == 0, text + error
@@ -134,6 +135,7 @@ def test_doctor_says_what_to_do(change, advice):
     assert len(bad) == 1 and advice in bad[0]
 
 
+@pytest.mark.slow
 def test_configure_from_the_command_line(tmp_path):
     with Desk(tmp_path, settings={"services": {}}) as desk:
         desk.wait_address()
@@ -151,6 +153,7 @@ def test_configure_from_the_command_line(tmp_path):
         assert status == 1 and "octet 300 is over 255" in error
 
 
+@pytest.mark.slow
 def test_configure_asks(tmp_path):
     with Desk(tmp_path, settings={"services": {}}) as desk:
         desk.wait_address()
@@ -170,6 +173,7 @@ def test_configure_asks(tmp_path):
         assert child.exitstatus == 0
 
 
+@pytest.mark.slow
 def test_provision_goes_on_where_it_stopped(tmp_path):
     with Desk(tmp_path / "flash", settings={"services": {}}) as desk:
         desk.wait_address()
@@ -242,6 +246,33 @@ def test_install_on_a_new_board(tmp_path):
         assert status == 0 and json.loads(text)["copied"] == [], "it is there already"
     finally:
         device.stop()
+
+
+@pytest.mark.slow
+def test_a_new_board_is_up_after_install_and_configure(tmp_path):
+    """All of it: a blank flash, the stack compiled for the board, its settings, its address."""
+    need_runtime("micropython")
+    flash = tmp_path / "flash"
+    with Desk(flash, settings={}) as desk:
+        desk.board.running = False          # its flash is emptied while it is off
+        desk.board.process.kill()
+        desk.board.process.wait()
+        desk.board.reader.join(5)
+        for path in flash.iterdir():
+            path.unlink()
+        desk.board.start()
+        desk.terminal.serial.close()
+        time.sleep(1)
+        status, text, error = spinet("install", "--mpy", "--port", desk.board.path, "--json",
+                                     timeout=100)
+        assert status == 0, text + error
+        copied = json.loads(text)["copied"]
+        assert "lib/spinet/lan.mpy" in copied and "lib/spinet/lan.py" not in copied
+        assert not (flash / "netcfg.json").exists()
+        status, text, error = spinet("configure", "--port", desk.board.path, "hostname=fresh")
+        assert status == 0, text + error + "\n".join(desk.lines)
+        assert "works: 10.0.2.15/24, the gateway answers within " in text
+        assert json.loads((flash / "netcfg.json").read_text()) == {"hostname": "fresh"}
 
 
 def test_mpremote_itself(desk):

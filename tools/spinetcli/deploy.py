@@ -1,8 +1,11 @@
 """`spinet install`: files onto a board."""
 import hashlib
 import pathlib
+import subprocess
+import sys
+import tempfile
 
-from spinetcli.link import Prompt, choose
+from spinetcli.link import NoBoard, Prompt, choose
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -18,6 +21,9 @@ PARTS = {
 }
 # What runs at the start comes last: a copy that is cut off leaves a board as it was.
 ORDER = ("stack", "app", "boards", "www", "start")
+# What MicroPython calls the code that it can load, by the number in `sys.implementation._mpy`.
+_ARCHS = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp",
+          "xtensa", "xtensawin", "rv32imc", "rv64imc")
 _HOST_ONLY = ("cpython.py", "prim_cpython.py", "threaded.py")
 
 
@@ -34,23 +40,50 @@ def files(parts):
                         yield path, "/".join(filter(None, (target, name)))
 
 
+def compiled(board, to):
+    """(path here, path on the board) of the stack as .mpy, made for this board in `to`."""
+    number = board.eval("__import__('sys').implementation._mpy") >> 10 & 63
+    arch = _ARCHS[number] if number < len(_ARCHS) else ""
+    command = [sys.executable, ROOT / "tools/mpy.py", "--arch", arch or "armv6m", "--to", to]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if done.returncode:
+        raise NoBoard("the stack cannot be compiled: " + done.stderr.strip()[-300:])
+    folder = pathlib.Path(to) / "lib"
+    return [(path, "lib/" + path.relative_to(folder).as_posix())
+            for path in sorted(folder.rglob("*.mpy"))]
+
+
 def install(options, out):
     """Copy what differs."""
-    todo = list(files(options.part or ORDER))
-    total = sum(path.stat().st_size for path, _ in todo)
+    parts = options.part or ORDER
     copied = []
-    with Prompt(choose(options.port)) as board, out.progress("installing", total) as bar:
+    with Prompt(choose(options.port)) as board, tempfile.TemporaryDirectory() as to:
+        todo = list(files(parts))
+        if options.mpy and "stack" in parts:
+            sources = list(files(["stack"]))
+            todo = compiled(board, to) + [file for file in todo if file not in sources]
+        total = sum(path.stat().st_size for path, _ in todo)
         made = set()
-        for path, name in todo:
-            data = path.read_bytes()
-            if not same(board, name, data):
-                make_folders(board, name, made)
-                board.fs_writefile(name, data)
-                copied.append(name)
-            bar.advance(len(data))
+        with out.progress("installing", total) as bar:
+            for path, name in todo:
+                if put(board, path.read_bytes(), name, made):
+                    copied.append(name)
+                bar.advance(path.stat().st_size)
     out.result = {"files": len(todo), "copied": copied}
     out.say("%d files, %d of them copied; the board starts anew" % (len(todo), len(copied)))
     return 0
+
+
+def put(board, data, name, made):
+    """Have `data` in the file `name` of the board; whether it had to be copied."""
+    source = name[:-3] + "py"
+    if name.endswith(".mpy") and board.fs_exists(source):
+        board.fs_rmfile(source)     # it would be taken instead
+    if same(board, name, data):
+        return False
+    make_folders(board, name, made)
+    board.fs_writefile(name, data)
+    return True
 
 
 def same(board, name, data):
