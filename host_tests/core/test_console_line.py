@@ -130,9 +130,9 @@ def test_reboot_asks_about_changes_and_answers_first():
     typing(c, "set chip enc28j60\r")
     assert "not saved" in typing(c, "reboot\r")
     before = Machine.resets
-    assert "restarting" in typing(c, "reboot now\r", 3)
+    assert "restarting" in with_machine(typing, c, "reboot now\r", 3)
     assert Machine.resets == before
-    with_machine(typing, c, "", 10, 500)
+    typing(c, "", 10, now=500)
     assert Machine.resets > before
 
 
