@@ -117,6 +117,18 @@ def test_doctor(desk):
     assert spinet("status", "--port", desk.board.path)[0] in (0, 1), "the program runs again"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("pins, advice", [
+    ({"cs": 3}, "FIX  the W5500 does not answer at any clock (no W5500: version register reads"),
+    ({"irq": 3}, "FIX  frames come, but no interrupt: connect the chip's INT to pin 3, or")])
+def test_doctor_finds_a_wire_that_is_not_there(tmp_path, pins, advice):
+    with Desk(tmp_path, settings={"pins": pins}) as desk:
+        desk.terminal.see(PROMPT)
+        desk.terminal.serial.close()
+        status, text, _ = spinet("doctor", "--port", desk.board.path, "--plain")
+    assert status == 1 and advice in text, text
+
+
 GOOD = {"chip": "w5500", "pins": {"cs": 17}, "baudrate": 33000000, "why": "", "link": True,
         "clocks": [(1000000, True), (20000000, True), (33000000, True)], "rx": 5, "wakes": 5,
         "irq": 21, "address": "10.0.0.2"}
@@ -267,7 +279,8 @@ def test_a_new_board_is_up_after_install_and_configure(tmp_path):
                                      timeout=100)
         assert status == 0, text + error
         copied = json.loads(text)["copied"]
-        assert "lib/spinet/lan.mpy" in copied and "lib/spinet/lan.py" not in copied
+        assert {"lib/spinet/lan.mpy", "app/console.mpy", "main.py"} <= set(copied)
+        assert not list(flash.glob("lib/**/*.py")) + list(flash.glob("app/*.py"))
         assert not (flash / "netcfg.json").exists()
         status, text, error = spinet("configure", "--port", desk.board.path, "hostname=fresh")
         assert status == 0, text + error + "\n".join(desk.lines)

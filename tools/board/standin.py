@@ -26,6 +26,13 @@ def wire(spi_id, spi, pins):
     _pins.update(pins)
 
 
+class _Loose(_bus.Pin):
+    """A pin that nothing is wired to: no interrupt ever comes."""
+
+    def irq(self, handler=None, trigger=0):
+        """As a board's."""
+
+
 class _Pins:
     """`machine.Pin`: calling it gives the pin with that number."""
 
@@ -41,7 +48,7 @@ class _Pins:
         pin = _pins.get(number)
         if pin is None:
             held = str(number) in (os.getenv("SPINET_BOARD_LOW") or "").split(",")
-            pin = _pins[number] = _bus.Pin(0 if held else 1)
+            pin = _pins[number] = _Loose(0 if held else 1)
         pin.init(mode, pull, value=value)
         return pin
 

