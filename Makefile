@@ -1,7 +1,7 @@
 # spinet's front door.  `make` lists what there is; each target makes the environment it needs.
 PYTHON ?= python3
 PY = build/venv/bin/python
-PYTEST = $(PY) -m pytest -n auto --dist loadfile
+PYTEST = $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 export RUNTIME TAP PORT CHIP
 

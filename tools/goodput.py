@@ -6,10 +6,11 @@
     goodput.py --kernel [--seeds N]          Linux on both ends, in real time (root)
 
 The link (lib/spinet/testing/link.py) has 10 Mbit/s, a round trip of 20 ms and a queue of 64 KiB,
-and loses frames of both directions at random.  A CONFIGURATION is CONGESTION[+OPTION...][-OPTION...], as
-`cubic+rack` or `reno-timestamps`.  Figures are medians over the seeds, in Mbit/s of user's data,
-with the quartiles.  Ours are of virtual time: they depend on the seeds alone.  The kernel's go
-through the same link in real time, between two network namespaces.
+and loses frames of both directions at random.  A CONFIGURATION is
+CONGESTION[+OPTION...][-OPTION...], as `cubic+rack` or `reno-timestamps`.  Figures are medians over
+the seeds, in Mbit/s of user's data, with the quartiles.  Ours are of virtual time: they depend on
+the seeds alone.  The kernel's go through the same link in real time, between two network
+namespaces.
 """
 import argparse
 import json

@@ -2,9 +2,9 @@
 
 `make size` prints it and writes build/size.json, which has each module as well.  Sizes of .mpy are
 for a Pico (armv6m): "lines" as mpy-cross makes it, "-O3" without line numbers, "board" as `make
-mpy` does, constants inlined too.  RAM is what `gc.mem_alloc()` says, with the code of the "board"
-kind loaded into RAM; where the code is frozen into the firmware, it is all but the imports that
-counts.  docs/memory.md says what is behind the figures.
+mpy` does.  RAM is what `gc.mem_alloc()` says, with the code of the "board" kind loaded into it;
+where that is frozen into the firmware, dictionaries, classes and functions are left of an import.
+docs/memory.md says what is behind the figures.
 """
 import json
 import sys
@@ -174,10 +174,10 @@ def ram():
 
 
 def together(found):
-    """Bytes of RAM with a LAN up with DHCP and four sockets, rings included: (loaded, frozen)."""
-    frozen = (found["a LAN that is up with DHCP, its stack included"]
-              + 4 * (found["a TCP socket, established, beyond its rings"] + 2 * 4096))
-    return frozen + found["import spinet"] + found["import spinet.dhcp"], frozen
+    """Bytes of RAM of a LAN up with DHCP and four sockets with rings: (with code, without)."""
+    bare = (found["a LAN that is up with DHCP, its stack included"]
+            + 4 * (found["a TCP socket, established, beyond its rings"] + 2 * 4096))
+    return bare + found["import spinet"] + found["import spinet.dhcp"], bare
 
 
 def main():
@@ -193,9 +193,9 @@ def main():
     for what, n in report["ram32"].items():
         print(f"  {what:48}{n:>9,}")
     if report["ram32"]:
-        loaded, frozen = together(report["ram32"])
+        loaded, bare = together(report["ram32"])
         print(f"  {'that LAN and 4 sockets with 4 KiB rings, loaded':48}{loaded:>9,}")
-        print(f"  {'the same, all code frozen, at most':48}{frozen:>9,}")
+        print(f"  {'the same without modules and their code':48}{bare:>9,}")
     REPORT.write_text(json.dumps(report, indent=1) + "\n")
 
 

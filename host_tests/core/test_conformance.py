@@ -567,7 +567,7 @@ def test_send_says_how_much(w):
 @row
 def test_send_without_waiting_takes_a_part_then_is_an_error(w):
     client, _ = w.pair()
-    part = b"x" * 8000000
+    part = b"x" * w.much
     client.setblocking(False)
     assert 0 < client.send(part) < len(part)
     w.fill(client)
@@ -588,7 +588,7 @@ def test_sendall_times_out(w):
     client, _ = w.pair()
     w.fill(client)
     client.settimeout(0.03)
-    assert error(client.sendall, b"x" * 1000000) == w.late
+    assert error(client.sendall, b"x" * w.much) == w.late
 
 
 @row

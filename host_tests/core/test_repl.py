@@ -15,9 +15,10 @@ class Lent:
         self.stream = stream
 
 
-def world(password="secret", dupterm=None):
+def world(password="secret", dupterm=None, notify=None):
     net = Net()
     repl.dupterm = dupterm
+    repl.notify = notify
     prompt = repl.start(net.b, password)
     return net, prompt
 
@@ -66,6 +67,23 @@ def test_who_knows_the_password_gets_the_board_s_own_prompt():
     s.close()
     net.run(300)
     assert lent.stream is None and prompt.session is None
+    prompt.close()
+
+
+def test_the_firmware_is_told_what_is_typed_while_a_program_runs():
+    lent = Lent()
+    heard = bytearray()
+
+    def notify(_):
+        buf = bytearray(1)
+        while lent.stream.readinto(buf):
+            heard.extend(buf)
+
+    net, prompt = world(None, lent, notify)
+    s = join(net)
+    s.write(b"\x03more")
+    net.run(100)
+    assert heard == b"\x03more"
     prompt.close()
 
 

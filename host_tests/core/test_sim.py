@@ -132,6 +132,17 @@ def test_bursts_are_longer_than_chance_would_have_them():
     assert 120 < total < 400 and 3.5 < total / runs < 7, (total, runs)
 
 
+def test_later_fragments_match_nothing():
+    first = bytearray(60)
+    first[12:15] = b"\x08\0\x45"
+    first[23] = 6
+    first[46:48] = b"\x50\x02"
+    assert loss.syn(first)
+    later = bytearray(first)
+    later[21] = 31
+    assert not loss.syn(later) and not loss.syn(first[:38])
+
+
 def test_one_frame_is_picked():
     for which, flags in ((loss.syn, "SYN"), (loss.fin, "FIN"), (loss.data, "data")):
         sim, a, b, there, _ = net()

@@ -28,6 +28,7 @@ class Spinet:
     client_host = "10.0.0.1"
     elsewhere = "192.0.2.1"     # an address that is not the host's
     late = ETIMEDOUT            # the error of a time-out
+    much = 20000                # more than all buffers take
 
     def __init__(self):
         from spinet import socket
@@ -74,6 +75,7 @@ class BuiltIn:
     host = client_host = "127.0.0.1"
     elsewhere = "192.0.2.1"
     late = EAGAIN if MICROPYTHON else ETIMEDOUT     # of `recv` and `send`, by the unix port
+    much = 8000000
 
     def __init__(self):
         import socket

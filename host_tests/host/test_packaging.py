@@ -63,6 +63,12 @@ def test_wheel_holds_every_module_and_nothing_else(wheel):
     assert modules_in(wheel) == here()
 
 
+def test_wheel_tells_pytest_of_its_plugin(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [n for n in archive.namelist() if n.endswith("entry_points.txt")]
+        assert b"[pytest11]\nspinet = spinet.testing.plugin" in archive.read(name)
+
+
 def test_sdist_makes_the_same_wheel(source, wheel, tmp_path):
     for name in ("sdist", "unpacked", "wheel"):
         (tmp_path / name).mkdir()

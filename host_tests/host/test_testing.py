@@ -178,6 +178,21 @@ def test_installed(lan):
     assert found["got"].endswith(b"hello")
 
 
+def test_select_waits_in_virtual_time(lan):
+    from spinet import selecting
+
+    a, b = lan.hosts(2)
+    server = b.listen(80)
+    client = a.connect(b, 80)
+    accepted, _ = server.accept()
+    began = lan.time
+    assert selecting.select([accepted], [], [], 3600) == ([], [], [])
+    assert 3600 <= lan.time - began < 3602
+    client.send(b"x")
+    assert selecting.select([accepted], [], [], 3600) == ([accepted], [], [])
+    assert lan.time - began < 3602
+
+
 def test_asyncio(lan):
     a, b = lan.hosts(2, delay=0.5)
 

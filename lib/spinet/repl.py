@@ -18,6 +18,7 @@ from spinet.sockbase import SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPIDLE
 from spinet.timers import Timer
 
 dupterm = getattr(os, "dupterm", None)
+notify = getattr(os, "dupterm_notify", None)
 
 _LOOK_MS = 100          # how often we look whether somebody has come
 _LOGIN_MS = 30000       # for the password
@@ -28,6 +29,18 @@ _LONGEST = 64           # of a password
 # RFC 854, 857, 858: we echo, character by character.
 _IAC, _DONT, _WILL, _SB, _SE = 255, 254, 251, 250, 240
 _HELLO = b"\xff\xfb\x01\xff\xfb\x03"
+
+
+def _typed(sock):
+    """Let the firmware look at what has come; not here, for Ctrl-C is to end the program."""
+    try:
+        from micropython import schedule
+
+        schedule(notify, None)
+    except ImportError:
+        notify(None)
+    except RuntimeError:
+        pass        # no place to schedule more: it is heard with what comes next
 
 
 class Terminal(IOBase):
@@ -195,6 +208,11 @@ class Prompt(Timer):
         if dupterm is not None:
             self.session.write(b"\r\n>>> ")
             dupterm(self.session)
+            if notify is not None:
+                # A program that runs does not read what is typed: so Ctrl-C is heard.
+                from spinet.sockcall import register
+
+                register(self.session.sock, _typed)
         else:
             from spinet.console import Console
 

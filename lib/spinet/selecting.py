@@ -8,8 +8,10 @@ import selectors
 import types
 from time import monotonic
 
+from spinet.prim import ticks_diff
 from spinet.sockbase import ERR, HUP, NVAL, RD, WR, Socket
 
+_LONGEST_MS = 60000
 _SLICE_MS = 5       # a wait, where not all there is can be waited for at once
 
 
@@ -22,7 +24,7 @@ def _ours(file):
     return None
 
 
-def _wait(stacks, files, ms):
+def _wait(stacks, reading, writing, ms):
     """Wait at most `ms` (-1: any time) until something may have happened to stacks or files."""
     descriptors = []
     for stack in stacks:
@@ -32,17 +34,17 @@ def _wait(stacks, files, ms):
             return
         ms = wait if ms < 0 else min(ms, wait)
         descriptors += [ip.id.port.pollable for ip in stack.interfaces if ip.id.port]
-    if len(stacks) == 1 and not files:
+    if len(stacks) == 1 and not reading and not writing:
         stacks.pop().wait(ms)
     elif None in descriptors:
-        system.select(files, [], [], min(ms, _SLICE_MS) / 1000)
+        system.select(reading, writing, [], min(ms, _SLICE_MS) / 1000)
     else:
-        system.select(files + descriptors, [], [], ms / 1000)
+        system.select(reading + descriptors, writing, [], ms / 1000)
 
 
 def _ready(asked):
-    """Of `asked`, pairs (file, RD and WR), those that are ready, as a dict of flags, and the
-    stacks that are concerned."""
+    """Of `asked`, pairs (file, RD and WR), those that are ready, as a dict of flags; then the
+    stacks and the system's files, to read and to write, that are concerned."""
     found, stacks, reading, writing = {}, set(), [], []
     for file, flags in asked:
         sock = _ours(file)
@@ -67,7 +69,7 @@ def _ready(asked):
             found[file] = found.get(file, 0) | RD
         for file in there[1]:
             found[file] = found.get(file, 0) | WR
-    return found, stacks, reading
+    return found, stacks, reading, writing
 
 
 def wait_for(asked, timeout):
@@ -75,20 +77,30 @@ def wait_for(asked, timeout):
 
     `timeout` is in seconds, None for ever; empty when it is over.
     """
-    end = None if timeout is None else monotonic() + timeout
+    # In ms; one more, since ticks are whole ones.
+    left = -1 if timeout is None else timeout * 1000 + (timeout > 0)
+    began = monotonic()
+    last = None
     while True:
-        found, stacks, files = _ready(asked)
-        left = -1 if end is None else max(end - monotonic(), 0)
+        found, stacks, reading, writing = _ready(asked)
         if found or left == 0:
             return found
         if not stacks:
             # None of ours: the system waits better.
-            there = system.select(files, [f for f, flags in asked if flags & WR], [],
-                                  None if end is None else left)
+            there = system.select(reading, writing, [],
+                                  None if left < 0 else max(began + timeout - monotonic(), 0))
             if not any(there):
                 return {}
             continue
-        _wait(stacks, files, -1 if end is None else int(left * 1000) + 1)
+        # The time of the stack, which need not be the machine's: see `spinet.testing`.
+        clock = next(iter(stacks)).clock
+        if left > 0:
+            now = clock()
+            if last is not None:
+                left = max(left - ticks_diff(now, last), 0)
+            last = now
+        if left:
+            _wait(stacks, reading, writing, left if left < 0 else min(int(left) + 1, _LONGEST_MS))
 
 
 def select(rlist, wlist, xlist, timeout=None):

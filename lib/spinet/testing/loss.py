@@ -62,8 +62,9 @@ class Either:
 
 def tcp(frame, flags=0, data=None):
     """A match: TCP on Ethernet with all of `flags` set, with (True) or without (False) data."""
-    if frame[12:14] != b"\x08\0" or frame[23] != 6:
-        return False
+    if len(frame) < 54 or frame[12:14] != b"\x08\0" or frame[23] != 6 or (
+            frame[20] & 0x1F or frame[21]):
+        return False        # a fragment but the first has no header
     s = 14 + ((frame[14] & 15) << 2)
     p = s + (frame[s + 12] >> 4 << 2)
     has = (frame[16] << 8 | frame[17]) + 14 > p
