@@ -5,7 +5,7 @@ PYTEST = $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 export RUNTIME TAP PORT CHIP
 
-.PHONY: help run test test-core test-fast sim plot goodput differential faults chips
+.PHONY: help run serial test test-core test-fast sim plot goodput differential faults chips
 .PHONY: bench bench-loss mpy size lint clean env
 
 help:
@@ -13,6 +13,10 @@ help:
 
 run: env ## a virtual board with a web page, no root, no hardware (RUNTIME=cpython, CHIP=enc28j60, TAP=name, PORT=n)
 	@$(PY) tools/run.py
+
+serial: env ## a virtual board as a serial device, build/ttyBOARD, for its console and mpremote (CHIP=, RUNTIME=)
+	@$(PY) tools/board/device.py build/board --link build/ttyBOARD \
+		--chip $(or $(CHIP),w5500) --runtime $(or $(RUNTIME),micropython)
 
 test: ## all tests, on CPython and on both MicroPythons (ARGS="-k arp" for pytest)
 	@$(PYTHON) tools/env.py --tests

@@ -6,8 +6,6 @@ number, or a name where the board has names; -1 or "" means that nothing is conn
 A missing file means defaults; a broken one its last good copy (see store.py); a key of the wrong
 kind is reported in words and its default stands, so that a board always comes up.
 """
-import json
-
 from app import log, store
 from spinet import addr, lan
 
@@ -198,6 +196,11 @@ def put(settings, name, text):
             name, name, sorted(DEFAULTS[key])[0]))
     value = hashed(text) if key == "password" else value_of(key, text, DEFAULTS[key])
     check(key, value)
+    if key == "board" and value:
+        profile = read_profile(value)
+        base = overlay(DEFAULTS, profile, BOARDS + value)
+        for part in profile:
+            settings[part] = base[part]
     settings[key] = value
 
 
@@ -309,6 +312,6 @@ def show(value):
     """A value as a person would type it."""
     if isinstance(value, list):
         return " ".join(value) or "(none)"
-    if isinstance(value, (dict, int)):
-        return json.dumps(value)
-    return value or "(none)"
+    if isinstance(value, dict):
+        return " ".join(["%s=%s" % (name, value[name]) for name in sorted(value)]) or "(none)"
+    return str(value) if value != "" else "(none)"

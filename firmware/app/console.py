@@ -56,9 +56,12 @@ class Console:
     # -- the stream -----------------------------------------------------------
 
     def write(self, text):
-        """Write text as it is."""
+        """Write text as it is; a line that nobody holds the other end of loses it."""
         if text:
-            self.stream.write(text.encode())
+            try:
+                self.stream.write(text.encode())
+            except OSError:
+                pass
 
     def put(self, shown, **record):
         """A part of an answer: text, its last line without an end; or the record, as JSON."""
@@ -162,7 +165,6 @@ class Console:
     def _cancel(self):
         """Ctrl-C without a command that runs: a line is dropped, an empty one leaves."""
         if self.editor.line:
-            self.editor._take()
             self.write("^C\r\n")
         elif not self.locked and self.stream.pollable is not None:
             self.leave()

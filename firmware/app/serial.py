@@ -41,6 +41,8 @@ class Stdio:
             if not more:
                 return data or None
             data += more if isinstance(more, bytes) else more.encode()
+            if data[-1] == 3:
+                break       # what follows Ctrl-C is perhaps for the prompt that it leads to
         return data
 
     def write(self, data):

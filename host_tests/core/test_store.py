@@ -248,6 +248,20 @@ def test_a_profile_stands_between_defaults_and_settings():
     assert store.read(PATH)[0] == {"board": "mine", "hostname": "desk", "pins": {"irq": -1}}
 
 
+def test_naming_a_profile_takes_its_wiring():
+    on(Flash({PATH: "{}", "boards/mine.json": '{"chip": "enc28j60", "pins": {"cs": 9}}'}))
+    settings, _ = quietly(config.load)
+    config.put(settings, "board", "mine")
+    assert settings["chip"] == "enc28j60" and settings["pins"]["cs"] == 9
+    config.save(settings)
+    assert store.read(PATH)[0] == {"board": "mine"}
+    try:
+        config.put(settings, "board", "yours")
+        assert False, "there is none"
+    except ValueError as error:
+        assert "no profile yours.json" in str(error)
+
+
 def test_settings_by_name():
     settings, _ = load(None)
     config.put(settings, "services.http", "8080")

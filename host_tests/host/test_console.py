@@ -388,6 +388,7 @@ def compute(term, seconds):
              "chr(99) + \"omputed\")')\r" % seconds)
 
 
+@pytest.mark.slow
 def test_repl_is_beside_and_the_network_goes_on(desk, term):
     term.key("repl\r")
     term.see("The network goes on. console() leads back.")
@@ -405,6 +406,7 @@ def test_repl_is_beside_and_the_network_goes_on(desk, term):
     term.see(PROMPT)
 
 
+@pytest.mark.slow
 def test_ip_and_dhcp(term):
     assert "the lease is given back; `dhcp renew` gets one" in term.do("dhcp release")
     assert "    address  none (DHCP, idle)" in term.do("ip")
@@ -450,6 +452,7 @@ def test_reboot_keeps_what_was_saved_and_factory_reset_forgets_it(tmp_path):
         assert term.do("hostname") == ["spinet"]
 
 
+@pytest.mark.slow
 def test_power_cuts_while_saving_lose_nothing(tmp_path):
     """The power fails at some moment around a save; the name is the old or the new one."""
     with Desk(tmp_path, settings={"services": {}, "hostname": "n0"}) as desk:
@@ -505,11 +508,15 @@ def test_safe_mode_by_ctrl_c(tmp_path):
     assert "rescued" in (tmp_path / "netcfg.json").read_text()
 
 
-def test_safe_mode_by_a_pin(tmp_path):
+def test_safe_mode_by_a_pin(tmp_path, monkeypatch):
     with Desk(tmp_path, settings={"safe_pin": 5}) as desk:
-        desk.wait_line("safe mode, because the pin 5 is held low")
+        desk.wait_line("link up")
+        monkeypatch.setenv("SPINET_BOARD_LOW", "5")
+        desk.board.cut()
+        desk.terminal.see("safe mode, because the pin 5 is held low: nothing was started")
 
 
+@pytest.mark.slow
 def test_a_watchdog_is_fed_at_the_console_and_beside_the_prompt(tmp_path):
     with Desk(tmp_path, settings={"watchdog_ms": 2000, "services": {}}) as desk:
         term = desk.terminal
@@ -538,6 +545,7 @@ def test_the_console_is_there_when_the_chip_is_not(tmp_path, runtime):
         assert "W5500" in term.do("show board")[2]
 
 
+@pytest.mark.slow
 def test_the_other_runtime_has_the_same_console(tmp_path):
     with Desk(tmp_path, "cpython") as desk:
         desk.wait_address()

@@ -19,7 +19,9 @@ def start(flash, board_port, other_port, chip, program):
     tools = tools.rpartition("/")[0]
     os.chdir(flash)
     if sys.implementation.name == "micropython":
-        sys.path[:] = ["", ".frozen", "lib", tools]
+        # The models need a stack where a new board has none, and a cable that no board has.
+        root = tools.rpartition("/")[0]
+        sys.path[:] = ["", ".frozen", "lib", tools, root + "/lib", root + "/ports"]
     else:
         sys.path[:0] = ["", "lib", tools]
     plug_in(board_port, other_port, chip)
@@ -33,7 +35,10 @@ def plug_in(board_port, other_port, name):
     from board import standin
     from chips.bus import SPI, IrqPin, ResetPin
     from chips.rig import CHIPS, load
-    from spinet.ports.datagram import Datagram
+    try:
+        from spinet.ports.datagram import Datagram
+    except ImportError:
+        from datagram import Datagram
 
     cable = Datagram(local=("127.0.0.1", board_port), remote=("127.0.0.1", other_port))
     chip = load(CHIPS[name].model)(cable)
@@ -43,9 +48,12 @@ def plug_in(board_port, other_port, name):
 
 
 def run(path):
-    """Run a file as the board's main program."""
-    with open(path) as file:
-        source = file.read()
+    """Run a file as the board's main program, if there is one."""
+    try:
+        with open(path) as file:
+            source = file.read()
+    except OSError:
+        return
     exec(compile(source, path, "exec"), globals())
 
 

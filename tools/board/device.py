@@ -14,6 +14,7 @@ import pathlib
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -152,6 +153,7 @@ def main():
                     link_path=options.link)
     device.start()
     print(device.path, flush=True)
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))      # end the board too
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             time.sleep(3600)

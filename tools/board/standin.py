@@ -2,7 +2,8 @@
 
 `SPI(id, ...)` and `Pin(id, ...)` look up what the launcher has wired with
 `wire()`: a bus with a chip model on it (`chips.bus`), and the pins of that
-chip.  Pins that nothing is wired to just hold their level.  A `Timer` calls
+chip.  Pins that nothing is wired to just hold their level; those that
+SPINET_BOARD_LOW names, with commas between, are low at first.  A `Timer` calls
 back in the middle of the program, between two of its steps, as a board's does.
 Runs on MicroPython's unix port, whose own `machine` it replaces, and on CPython.
 """
@@ -25,6 +26,13 @@ def wire(spi_id, spi, pins):
     _pins.update(pins)
 
 
+class _Loose(_bus.Pin):
+    """A pin that nothing is wired to: no interrupt ever comes."""
+
+    def irq(self, handler=None, trigger=0):
+        """As a board's."""
+
+
 class _Pins:
     """`machine.Pin`: calling it gives the pin with that number."""
 
@@ -39,7 +47,8 @@ class _Pins:
     def __call__(self, number, mode=-1, pull=-1, value=None, **options):
         pin = _pins.get(number)
         if pin is None:
-            pin = _pins[number] = _bus.Pin()
+            held = str(number) in (os.getenv("SPINET_BOARD_LOW") or "").split(",")
+            pin = _pins[number] = _Loose(0 if held else 1)
         pin.init(mode, pull, value=value)
         return pin
 

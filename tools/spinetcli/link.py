@@ -1,0 +1,178 @@
+"""A board at the other end of a serial line: asking its console, and its MicroPython prompt."""
+import json
+import time
+
+import serial
+from serial.tools import list_ports
+
+# USB vendors of boards, and of the serial adapters on them.
+VENDORS = {
+    0x2E8A: "Raspberry Pi", 0xF055: "MicroPython", 0x239A: "Adafruit", 0x303A: "Espressif",
+    0x10C4: "CP210x adapter", 0x1A86: "CH340 adapter", 0x0403: "FTDI adapter",
+    0x0483: "STMicroelectronics", 0x2341: "Arduino",
+}
+
+
+class NoBoard(Exception):
+    """There is no board, or it does not answer: why, in words."""
+
+
+class Refused(Exception):
+    """The board refuses a command; the argument is what it says."""
+
+
+def ports():
+    """Serial ports that a board may be on, as dicts; likely boards first."""
+    found = []
+    for port in list_ports.comports():
+        if port.vid is None:
+            continue
+        found.append({
+            "port": port.device, "about": port.description or "",
+            "maker": VENDORS.get(port.vid, ""), "serial": port.serial_number or "",
+            "likely": port.vid in VENDORS})
+    return sorted(found, key=lambda p: (not p["likely"], p["port"]))
+
+
+def choose(port):
+    """The port to use: the one given, or the only one that a board is likely on."""
+    if port:
+        return port
+    likely = [found["port"] for found in ports() if found["likely"]]
+    if len(likely) == 1:
+        return likely[0]
+    if likely:
+        raise NoBoard("several boards are here (%s): choose one with --port" % ", ".join(likely))
+    raise NoBoard("no board is found on USB. Is the cable one for data, not for charging only? "
+                  "A port may be named with --port")
+
+
+class Board:
+    """The console of a board, in its mode for programs; in a `with`.
+
+    Takes a board in whatever state it is in: at the console, asking for the password, or at the
+    MicroPython prompt.
+    """
+
+    def __init__(self, port, password=None, timeout=30):
+        self.port = port
+        self.password = password
+        self.timeout = timeout
+        try:
+            self.serial = serial.serial_for_url(port, 115200, timeout=0.1)
+        except (OSError, ValueError) as error:
+            raise NoBoard("%s cannot be opened: %s" % (port, error)) from None
+
+    def __enter__(self):
+        try:
+            self.enter()
+        except BaseException:
+            self.serial.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self.serial.write(b"\x15json off\r")
+            self.serial.flush()
+            self.read_until((b"spinet> ",), 1)
+        except OSError:
+            pass
+        self.serial.close()
+
+    def read_until(self, marks, seconds):
+        """What comes until one of `marks` ends it, or nothing has come for so long."""
+        data = b""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not any(data.endswith(mark) for mark in marks):
+            data += self.serial.read(self.serial.in_waiting or 1)
+        return data
+
+    def enter(self):
+        """Get to the console, and into its mode for programs."""
+        for attempt in range(4):
+            self.serial.write(b"\x15\r")
+            seen = self.read_until((b"spinet> ", b"password: ", b">>> "), 2 + attempt)
+            if seen.endswith(b">>> "):
+                self.serial.write(b"\x02\rconsole()\r")
+                seen = self.read_until((b"spinet> ", b"password: "), 5)
+                if b"NameError" in seen:
+                    raise NoBoard("MicroPython runs on %s, but not spinet's console: "
+                                  "`spinet install` puts it there" % self.port)
+            if seen.endswith(b"password: "):
+                self.unlock()
+            self.serial.write(b"\x15json on\r")
+            if self.read_until((b'{"ok": true}\r\n',), 2).endswith(b'{"ok": true}\r\n'):
+                return
+        raise NoBoard("nothing on %s answers as spinet's console does; press the board's reset "
+                      "button, or try `spinet install`" % self.port)
+
+    def unlock(self):
+        if self.password is None:
+            raise NoBoard("the console of %s asks for its password: --password" % self.port)
+        self.serial.write(self.password.encode() + b"\r")
+        if not self.read_until((b"spinet> ", b"password: "), 5).endswith(b"spinet> "):
+            raise NoBoard("the console of %s refuses the password" % self.port)
+
+    def stream(self, command, timeout=None):
+        """The records of an answer, as they come.  Refused if the last line says so."""
+        self.serial.write(command.encode() + b"\r")
+        line = b""
+        end = time.monotonic() + (timeout or self.timeout)
+        while time.monotonic() < end:
+            line += self.serial.readline()
+            if not line.endswith(b"\n"):
+                continue
+            text, line = line.strip(), b""
+            if not text.startswith(b"{"):
+                continue
+            try:
+                record = json.loads(text)
+            except ValueError:
+                continue
+            if "ok" not in record:
+                end = time.monotonic() + (timeout or self.timeout)
+                yield record
+            elif record["ok"]:
+                return
+            else:
+                raise Refused(record["error"])
+        raise NoBoard("%s does not answer `%s`" % (self.port, command))
+
+    def ask(self, command, timeout=None):
+        """All records of an answer."""
+        return list(self.stream(command, timeout))
+
+    def interrupt(self):
+        """End the command that runs."""
+        self.serial.write(b"\x03")
+
+
+class Prompt:
+    """The MicroPython prompt of a board, by mpremote; in a `with`.  The board's program is ended,
+    after the `with` it is started anew."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def __enter__(self):
+        from mpremote.transport import TransportError
+        from mpremote.transport_serial import SerialTransport
+
+        try:
+            self.transport = SerialTransport(self.port)
+            self.transport.enter_raw_repl(soft_reset=True)
+        except (TransportError, OSError) as error:
+            raise NoBoard(
+                "no MicroPython prompt on %s (%s). A console with a password keeps it: press "
+                "reset and Ctrl-C within half a second" % (self.port, error)) from None
+        return self.transport
+
+    def __exit__(self, *_):
+        try:
+            self.transport.exit_raw_repl()
+            self.transport.serial.write(b"\x04")
+            self.transport.serial.flush()
+        except OSError:
+            pass
+        self.transport.close()

@@ -1,0 +1,68 @@
+"""What the program shows: text for people, one JSON document for programs."""
+import json
+import os
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+
+class Out:
+    """`result` is what `--json` prints at the end; everything for people goes by unprinted then."""
+
+    def __init__(self, as_json, plain):
+        self.json = as_json
+        plain = plain or bool(os.environ.get("NO_COLOR"))
+        colours = None if plain else "auto"
+        self.text = Console(color_system=colours, highlight=False, quiet=as_json, soft_wrap=True)
+        self.notes = Console(color_system=colours, highlight=False, stderr=True, soft_wrap=True)
+        self.result = None
+
+    def say(self, text, style=None):
+        """A line for people."""
+        self.text.print(text, style=style, markup=False)
+
+    def error(self, text):
+        """What went wrong."""
+        if self.json:
+            self.result = {"error": text}
+        else:
+            self.notes.print("spinet: " + text, style="red", markup=False)
+
+    def table(self, rows, heads):
+        """Dicts in columns."""
+        table = Table(box=None, pad_edge=False)
+        for head in heads:
+            table.add_column(head, no_wrap=True)
+        for row in rows:
+            table.add_row(*[str(row.get(head, "")) for head in heads])
+        self.text.print(table)
+
+    def progress(self, what, total):
+        """A bar on standard error, in a `with`: call `advance(n)` on it."""
+        return Bar(what, total, self.notes, self.json)
+
+    def finish(self):
+        """Print the JSON document."""
+        if self.json:
+            json.dump(self.result, sys.stdout, indent=2)
+            sys.stdout.write("\n")
+
+
+class Bar:
+    def __init__(self, what, total, console, hidden):
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+        self.progress = Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
+                                 console=console, disable=hidden or not console.is_terminal)
+        self.task = self.progress.add_task(what, total=total)
+
+    def __enter__(self):
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_):
+        self.progress.stop()
+
+    def advance(self, n):
+        self.progress.advance(self.task, n)
