@@ -6,18 +6,14 @@ import shutil
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 import zlib
 
 import pytest
 
-from board import launch
 from boards import SERVICES, need_runtime
 from terminal import PROMPT, Desk, Terminal
-
-sys.path.insert(0, str(launch.REPO / "firmware"))
 
 COMMANDS = (
     "help show ip dhcp dns hostname ntp ping traceroute resolve iperf capture get set save load "
@@ -88,7 +84,8 @@ def test_show_dhcp(term):
     lines = term.do("show dhcp")
     assert lines[0] == "bound: 10.0.2.15/24 from 10.0.2.2"
     assert lines[1].split() == ["gateway", "10.0.2.2"]
-    assert lines[-1].split()[-3:] == ["s,", "of", "which"] or "are left" in lines[-1]
+    assert lines[-1].startswith("    lease    3600 s, of which 3")
+    assert lines[-1].endswith(" are left")
 
 
 def test_show_services_memory_board_log(term):
@@ -100,8 +97,7 @@ def test_show_services_memory_board_log(term):
 
 def test_log_is_shown_and_cleared(term):
     assert any("spinet at 10.0.2.15/24" in line for line in term.do("log"))
-    assert term.do("log off") == term.do("log on") == []
-    term.do("log clear")
+    assert term.do("log off") == term.do("log on") == term.do("log clear") == []
     assert term.do("log") == []
 
 
@@ -165,7 +161,7 @@ def test_what_is_typed_while_a_command_runs_is_done_after_it(term):
 
 def test_traceroute(term):
     (line,) = term.do("traceroute 127.0.0.1")
-    assert line.split()[:3] == ["1", "127.0.0.1", "0"]
+    assert line.split()[:2] == ["1", "127.0.0.1"] and "*" not in line
     term.key("traceroute 10.0.2.2\r")      # the gateway says nothing of closed ports
     term.see(" 1  *               *  *  *")
     term.key("\x03")
