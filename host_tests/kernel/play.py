@@ -49,6 +49,13 @@ class Pair:
         self.kernel.close()
         self.ours.close()
 
+    def end(self):
+        """End all scripts: two at once would be two hosts with one address."""
+        for process in self.ours.processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
     def library(self, *names):
         """Put libraries of tools/requirements.txt where the scripts find them, as on a board."""
         for name in names:

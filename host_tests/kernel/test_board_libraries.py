@@ -18,6 +18,12 @@ def pair(tmp_path_factory):
     made.close()
 
 
+@pytest.fixture(autouse=True)
+def nothing_runs_on(pair):
+    yield
+    pair.end()
+
+
 def until_open(pair, port, address=KERNEL, tries=100):
     """Wait until a server of the kernel's listens."""
     for _ in range(tries):

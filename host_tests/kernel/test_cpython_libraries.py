@@ -16,6 +16,12 @@ def pair(tmp_path_factory):
     made.close()
 
 
+@pytest.fixture(autouse=True)
+def nothing_runs_on(pair):
+    yield
+    pair.end()
+
+
 def serve(pair, port, code):
     """Start a server of the kernel's and wait until it listens."""
     pair.kernel.popen(sys.executable, "-c", textwrap.dedent(code), cwd=pair.folder,
