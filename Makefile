@@ -1,7 +1,8 @@
 # spinet's front door.  `make` lists what there is; each target makes the environment it needs.
 PYTHON ?= python3
 PY = build/venv/bin/python
-PYTEST = $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
+# More workers than most machines here have cores: many tests wait for the other end.
+PYTEST = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 export RUNTIME TAP PORT CHIP
 
