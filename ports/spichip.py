@@ -5,6 +5,7 @@ from spinet.prim import ticks_add, ticks_diff, ticks_ms
 
 _RETRY_MS = 1000        # between attempts to bring up a chip that does not answer
 _GIVE_UP_MS = 600       # a chip that does not answer this long after a reset is not there
+_LOOKS = 4           # at a chip that is to come up, at least, before that
 _AGAIN_MS = 25          # between looks at one that starts
 _START_MS = 20          # from reset to first access
 _PULSE_MS = 2           # of reset
@@ -66,6 +67,7 @@ class SpiPort:
         self._linked = False
         self._state = _LOST
         self._at = self._give_up_at = clock()
+        self._looks = 0             # at the chip since its reset
         self._heard = self._told = -1   # `count["rx"]`, and `count["tx"]` when that changed last
         self._quiet_ms = self._quiet_at = self._quiet_step = 0
         _output(cs)
@@ -143,6 +145,7 @@ class SpiPort:
             self._linked = False
             self.count["link_down"] += 1
         self._give_up_at = ticks_add(now, _GIVE_UP_MS)
+        self._looks = 0
         if pin and self._reset is not None:
             self._reset(0)
             self._state = _PULSE
@@ -174,8 +177,12 @@ class SpiPort:
             self._wait_more(now, 4 * _AGAIN_MS)     # an attempt may have taken long
 
     def _wait_more(self, now, ms):
-        """The chip is not up yet: look again after `ms`, or give up for a while."""
-        if ticks_diff(now, self._give_up_at) < 0:
+        """The chip is not up yet: look again after `ms`, or give up for a while.
+
+        A program that polls but once a second still gives it a few looks.
+        """
+        self._looks += 1
+        if self._looks < _LOOKS or ticks_diff(now, self._give_up_at) < 0:
             self._at = ticks_add(now, ms)
         else:
             self.count["absent"] += 1

@@ -83,3 +83,20 @@ def test_a_campaign_notices_what_does_not_show():
             assert "does not show" in str(raises(AssertionError, c.run, 10)), name
         finally:
             c.faults[0].shows = shows
+
+
+def test_a_chip_that_is_looked_at_once_a_second_comes_back():
+    for name in sorted(CHIPS):
+        c = Campaign(name, 5)
+        rig, port = c.world.rig, c.world.port
+        c.world.until(port.link, 10000)
+        buf = bytearray(1600)
+        fault = [fault for fault in c.faults if fault.name == "chip absent"][0]
+        fault.begin(rig, c.rand)
+        for second in range(40):
+            rig.time.sleep_ms(1000)
+            port.recv(buf)
+            if second == 9:
+                assert not port.link()
+                fault.end(rig)
+        assert port.link(), name
