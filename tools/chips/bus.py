@@ -39,6 +39,13 @@ class Time:
         self.ms = ms
         self.ns = 0
         self.chips = []
+        self.deadlines = []
+
+    def next_ns(self):
+        """Nanoseconds until the next deadline, on a host; None when nothing is to come."""
+        ahead = [ns for ns in (ticks_diff(d.ms, self.ms) * 1000000 + d.ns - self.ns
+                               for d in self.deadlines if d.armed) if ns > 0]
+        return min(ahead) if ahead else None
 
     def pass_ns(self, ns):
         """Time passes (0 to 10**9); the chips notice at their next access."""
@@ -72,6 +79,8 @@ class Deadline:
         self.armed = False
         self.ms = 0
         self.ns = 0
+        if time is not None:
+            time.deadlines.append(self)
 
     def start(self, ms, ns=0):
         """Arm for `ms` milliseconds and `ns` (below 10**9) nanoseconds from now."""
