@@ -7,6 +7,7 @@ A missing file means defaults; a broken one its last good copy (see store.py); a
 kind is reported in words and its default stands, so that a board always comes up.
 """
 from app import log, store
+from app.files import opened
 from spinet import addr, lan
 
 FILE = "netcfg.json"
@@ -74,7 +75,7 @@ def read_profile(name):
     """The settings of a board's profile, without its description.  ValueError if there is none."""
     if "/" in name or "." in name:
         raise ValueError("%s: not the name of a profile" % addr.quote(name))
-    profile, complaint = store.read(BOARDS + name + ".json")
+    profile, complaint = store.read(BOARDS + name + ".json", opened)
     if profile is None:
         raise ValueError("no profile %s.json in %s (%s)" % (addr.quote(name), BOARDS, complaint))
     profile.pop("about", None)

@@ -6,6 +6,7 @@ request head `_HEAD`; answers are streamed piece by piece as the peer takes
 them, so no answer is ever whole in memory.  GET and HEAD only.  Connections
 stay open between requests; a waiting client may take over an idle one's slot.
 """
+from app.files import opened
 from app.server import RD, WR, Slot, ready
 from spinet.prim import ticks_diff
 
@@ -63,7 +64,7 @@ class Site:
         if kind is None or ".." in path or "\\" in path or "//" in path or "%" in path:
             return None
         try:
-            return kind, open(self.root + path, "rb"), None
+            return kind, opened(self.root + path), None
         except OSError:
             return None
 

@@ -47,10 +47,10 @@ def load(path):
     return old, ["%s: %s, using the last good copy, %s" % (path, complaint, path + OLD)]
 
 
-def read(path):
+def read(path, opener=None):
     """(the dict in one file, None), or (None, what is wrong with it)."""
     try:
-        with open(path) as file:
+        with (opener or open)(path) as file:
             value = json.loads(file.read())
     except OSError:
         return None, "none"

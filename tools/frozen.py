@@ -1,0 +1,87 @@
+"""Lays out what firmware/manifest.py freezes: `stage(parts)` writes it below build/frozen."""
+import ast
+import shutil
+from pathlib import Path
+
+import mpy
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+
+# Each part: the modules, below spinet, that a board can do without.  "app" is the firmware.
+PARTS = {
+    "w5500": ("ports/w5500", "ports/w5500_chip"),
+    "enc28j60": ("ports/enc28j60", "ports/enc28j60_regs", "ports/enc28j60_tx"),
+    "slip": ("ports/slip",),
+    "tunnel": ("ports/tunnel",),
+    "pcap": ("ports/pcap",),
+    "dhcp": ("dhcp", "dhcpmsg", "dhcpstates", "lease", "leasefile"),
+    "dhcpd": ("dhcpd", "dhcpmsg"),
+    "linklocal": ("linklocal",),
+    "dns": ("dns", "dnsmsg", "dnstcp"),
+    "mdns": ("mdns", "mdnsbrowse", "mdnsentry", "mdnsown", "dnsmsg"),
+    "llmnr": ("llmnr", "dnsmsg"),
+    "groups": ("igmp", "igmpside", "mcastopt"),
+    "sntp": ("sntp", "seconds"),
+    "sntpd": ("sntpd", "seconds"),
+    "tftp": ("tftp",),
+    "syslog": ("syslog",),
+    "diag": ("diag",),
+    "iperf": ("iperf", "iperfdata"),
+    "install": ("modules", "ssl"),
+    "repl": ("repl", "console"),
+    "app": (),
+}
+# What runs as NAME.py from the image: MicroPython prefers a frozen file to one on the flash, so this
+# looks for the latter.
+START = '''"""The flash's own {name}.py, if it has one, else spinet's."""
+try:
+    with open("{name}.py") as file:
+        source = file.read()
+except OSError:
+    from spinet_{name} import *
+else:
+    exec(compile(source, "{name}.py", "exec"), globals())
+'''
+
+
+def stage(parts=(), modules=()):
+    """Write the modules; (directory, file) of each.  `modules`: libraries, as directories."""
+    unknown = set(parts) - set(PARTS)
+    if unknown:
+        raise SystemExit("spinet has no part %s: there are %s" % (
+            ", ".join(sorted(unknown)), ", ".join(sorted(PARTS))))
+    wanted = set(parts or PARTS)
+    target = BUILD / "frozen"
+    shutil.rmtree(target, ignore_errors=True)
+    files = {name: text for name, text in mpy.sources().items() if taken(name, wanted)}
+    if "app" in wanted:
+        files.update(app())
+    for library in modules:
+        files.update((path.relative_to(library).as_posix(), path.read_text())
+                     for path in sorted(Path(library).rglob("*.py")))
+    for name, text in sorted(files.items()):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_text(text)
+        yield str(target), name
+
+
+def taken(name, wanted):
+    """Is this module there, by the parts wanted?"""
+    names = [part for part, modules in PARTS.items()
+             if name[:-3].replace("spinet/", "", 1) in modules]
+    return not names or any(part in wanted for part in names)
+
+
+def app():
+    """{name: source} of the firmware's program; its pages and board profiles as one module."""
+    firmware = ROOT / "firmware"
+    files = {path.relative_to(firmware).as_posix(): ast.unparse(ast.parse(path.read_text()))
+             for path in sorted((firmware / "app").glob("*.py"))}
+    for name in ("boot", "main"):
+        files[f"spinet_{name}.py"] = (firmware / f"{name}.py").read_text()
+        files[f"{name}.py"] = START.format(name=name)
+    data = [path for folder in ("www", "boards") for path in sorted((firmware / folder).iterdir())]
+    files["spinet_files.py"] = "FILES = {\n%s}\n" % "".join(
+        f"    {path.relative_to(firmware).as_posix()!r}: {path.read_bytes()!r},\n" for path in data)
+    return files
