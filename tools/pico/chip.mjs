@@ -8,13 +8,13 @@
 import { GPIOPinState } from './library.mjs';
 
 const READ = 0, WRITE = 1;
-const DREQ_TX = [16, 18];
+const DREQ_RX = [17, 19];
 
 export class Chip {
   /** `ask(kind, data, wanted)` is an exchange with the model; it answers `{int, next, mode, data}`. */
   constructor(machine, ask, { bus, cs, reset, int, head }) {
     const { mcu } = machine, { clock } = mcu;
-    Object.assign(this, { machine, mcu, ask, head, spi: mcu.spi[bus], dreq: DREQ_TX[bus] });
+    Object.assign(this, { machine, mcu, ask, head, spi: mcu.spi[bus], dreq: DREQ_RX[bus] });
     this.selected = false;
     this.out = Buffer.alloc(1 << 17);
     this.count = 0;                             // bytes of `out` not yet told
@@ -40,8 +40,9 @@ export class Chip {
   }
 
   tell(kind, wanted = 0) {
-    const answer = this.ask(kind, this.out.subarray(0, this.count), wanted, this.spi.clockFrequency);
-    this.count = 0;
+    const count = kind === 'x' || kind === 'd' ? this.count : 0;
+    this.count -= count;
+    const answer = this.ask(kind, this.out.subarray(0, count), wanted, this.spi.clockFrequency);
     this.follow(answer);
     return answer;
   }
@@ -67,10 +68,11 @@ export class Chip {
     this.position++;
     return answer;
   }
-  /** How many bytes are on their way already, this one included. */
+  /** How many bytes are on their way already, this one included: what DMA is still to receive. */
   ahead() {
+    const { txFIFO, rxFIFO } = this.spi;
     const channel = this.mcu.dma.channels.find((c) => c.active && c.treq === this.dreq);
-    return Math.min(1 + this.spi.txFIFO.itemCount + (channel ? channel.transCount : 0), 60000);
+    return channel ? channel.transCount - rxFIFO.itemCount : 1 + txFIFO.itemCount;
   }
   end() { if (this.position) this.tell('d'); }
 }

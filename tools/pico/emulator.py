@@ -29,7 +29,7 @@ import pathlib
 import struct
 import subprocess
 
-from chips.bus import Time
+from chips.bus import ResetPin, Time
 from chips.rig import CHIPS, load
 from spinet.prim import ticks_add
 
@@ -82,6 +82,7 @@ class Pico:
         if chip is not None:
             self.chip = load(CHIPS[chip].model)(wire, self.time, **(model or {}))
             self.time.chips.append(self.chip)
+            self._reset_pin = ResetPin(self.chip)
             head, self._writes = _HEADS[chip]
         self.head = head
         self.peers = list(peers)
@@ -252,7 +253,7 @@ class Pico:
                 chip.deselect()
                 self._selected = False
             elif kind == b"r":
-                chip.reset(wanted)
+                self._reset_pin(wanted)
             elif kind == b"t":
                 chip.service()
         self._work()
