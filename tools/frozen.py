@@ -32,8 +32,8 @@ PARTS = {
     "repl": ("repl", "console"),
     "app": (),
 }
-# What runs as NAME.py from the image: MicroPython prefers a frozen file to one on the flash, so this
-# looks for the latter.
+# What runs as NAME.py from the image: MicroPython prefers a frozen file to one on the flash, so
+# this looks for the latter.
 START = '''"""The flash's own {name}.py, if it has one, else spinet's."""
 try:
     with open("{name}.py") as file:

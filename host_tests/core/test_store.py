@@ -5,7 +5,7 @@ onto a file that exists takes two steps, as on FAT.
 """
 import errno
 
-from app import config, log, store
+from app import config, log, files, store
 
 PATH = "netcfg.json"
 
@@ -80,9 +80,9 @@ class File:
 
 
 def on(flash):
-    """Have store.py use `flash`."""
+    """Have store.py and files.py use `flash`."""
     store.os = flash
-    store.open = flash.open
+    store.open = files.open = flash.open
 
 
 A = {"hostname": "first", "services": {"http": 80}}

@@ -1,4 +1,4 @@
-"""An emulated Raspberry Pi Pico with a modelled chip on its SPI bus: real firmware, instruction by instruction.
+"""An emulated Raspberry Pi Pico, real firmware on it, with a modelled chip on its SPI bus.
 
     with Pico("firmware.bin", chip="w5500", wire=cable) as pico:
         pico.run(500)                                   # ms of the Pico's time
@@ -11,14 +11,16 @@ cycles.  `peers` are called as time passes: see `Pico`.
 
 Messages, one letter and then doubles (little endian), to the emulator:
 
-    R limit      run until; then what `_status` says          L offset count (32 bits)  into flash, reset
-    U uart n(16) serial input                                 P pin level               an input pin
-    X            reset by the RUN pin                         F                         send the flash
+    R limit             run until then; with what `_status` says
+    L offset, count     (32 bits) and bytes: into the flash, and power on
+    U uart, count       (8 and 16 bits) and bytes: serial input
+    P pin, level        (8 bits) an input pin
+    X, F                reset by the RUN pin; send the flash
 
 and from it:
 
-    x d t r p    time, Hz of the SPI clock, bytes wanted (r: level), bytes sent, and these: the chip is
-                 asked for bytes, deselected, its time has come, its reset pin moved, power came
+    x d t r p    time, Hz of the SPI clock, bytes wanted (r: level), bytes sent, and these: the chip
+                 is asked for bytes, deselected, its time has come, its reset pin moved, power came
     o            uart, bytes, and these: serial output
     f            the text of a fault
     e            why it stopped (0 time, 1 reset, 2 fault), time, cycles, cycles asleep
@@ -65,16 +67,16 @@ class Pico:
     image       the firmware, .bin or .uf2
     chip        "w5500" or "enc28j60"; None for nothing on the bus
     wire        a port, where the chip's cable leads
-    peers       what goes on beside it: objects with `due()`, nanoseconds of the Pico's time at which
-                `work()` wants to be called next, or None
+    peers       what goes on beside it: objects with `due()`, nanoseconds of the Pico's time at
+                which `work()` wants to be called next, or None
     flash       2 MiB that were there before, or None
     on_output   called with (uart, bytes)
-    time        the `chips.bus.Time` of the model; `nanos`, `cycles`, `asleep` are those of the core,
-                since the first power-on
+    time        the `chips.bus.Time` of the model; `nanos`, `cycles`, `asleep` are those of the
+                core, since the first power-on
     """
 
-    def __init__(self, image, chip="w5500", wire=None, peers=(), flash=None, on_output=None, seed=1,
-                 baud=921600, time=None, model=None):
+    def __init__(self, image, chip="w5500", wire=None, peers=(), flash=None, on_output=None,
+                 seed=1, baud=921600, time=None, model=None):
         self.time = time or Time(0)
         self._epoch = self.time.ms
         self.chip = None
@@ -117,7 +119,7 @@ class Pico:
     # --- what a person does with it
 
     def run(self, ms):
-        """Let `ms` of its time pass; the reason it stopped earlier: "reset" or None.  Raises `Fault`."""
+        """Let `ms` of its time pass; "reset" if that ended it, else None.  Raises `Fault`."""
         limit = self.nanos + int(ms * 1000000)
         while self.nanos < limit:
             if self.run_to(limit) == "reset":
@@ -143,7 +145,8 @@ class Pico:
         end = self.nanos + ms * 1000000
         while not condition():
             if self.nanos >= end:
-                raise TimeoutError("not so after %d ms; the Pico says %r" % (ms, self.output[-300:]))
+                raise TimeoutError("not so after %d ms; the Pico says %r" % (
+                    ms, self.output[-300:]))
             self.run(step_ms)
 
     def write(self, data, uart=0):
@@ -176,7 +179,7 @@ class Pico:
         return before
 
     def exec(self, source, ms=10000):
-        """Run `source` through the raw REPL; what it printed, as text.  RuntimeError with its traceback."""
+        """Run `source` through the raw REPL; what it printed.  RuntimeError with its traceback."""
         self.write(b"\r\x03\x01")
         self.expect(b"raw REPL; CTRL-B to exit\r\n>", ms)
         self.write(source.encode() + b"\x04")
@@ -279,7 +282,7 @@ class Pico:
                     self.chip.service()
 
     def _status(self, data=b""):
-        """The level of the interrupt line, when to ask next, and `data`, None if that is written."""
+        """The level of the interrupt line, when to ask next, and `data`; None: it is written."""
         level = 1 if self.chip is None else self.chip.int_level()
         ahead = self.time.next_ns()
         due = _NEVER if ahead is None else self.nanos + ahead

@@ -1,4 +1,4 @@
-"""The other end of an emulated Pico's cable, in the Pico's time: a `spinet.Stack` with what it runs.
+"""The other end of an emulated Pico's cable: a `spinet.Stack` in the Pico's time.
 
     peer = Peer()                                   # 10.0.0.1/24; hands out addresses by DHCP
     with Pico(image, wire=peer.cable, peers=[peer], time=peer.time) as pico:
