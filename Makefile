@@ -4,10 +4,10 @@ PY = build/venv/bin/python
 # More workers than most machines here have cores: many tests wait for the other end.
 PYTEST = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
-export RUNTIME TAP PORT CHIP
+export RUNTIME TAP PORT CHIP BOARD PARTS MICROPY_DIR
 
 .PHONY: help run serial test test-core test-fast sim plot goodput differential faults chips
-.PHONY: bench bench-loss mpy size lint clean env
+.PHONY: bench bench-loss mpy size lint clean env firmware pico test-pico
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,16 @@ run: env ## a virtual board with a web page, no root, no hardware (RUNTIME=cpyth
 serial: env ## a virtual board as a serial device, build/ttyBOARD, for its console and mpremote (CHIP=, RUNTIME=)
 	@$(PY) tools/board/device.py build/board --link build/ttyBOARD \
 		--chip $(or $(CHIP),w5500) --runtime $(or $(RUNTIME),micropython)
+
+pico: env ## an emulated Pico with real firmware in place of the virtual board (CHIP=, TAP=, PORT=)
+	@$(PY) tools/run.py --runtime pico --flash build/pico
+
+firmware: env ## an image with spinet frozen in (BOARD=pico, PARTS="w5500 dhcp", MICROPY_DIR=tree)
+	@$(PY) tools/image.py $(or $(BOARD),pico) --parts "$(PARTS)" $(if $(MICROPY_DIR),--micropython $(MICROPY_DIR))
+
+test-pico: ## the tests on the emulated Pico; builds its firmware
+	@$(PYTHON) tools/env.py --tests
+	$(PY) -m pytest host_tests/pico $(ARGS)
 
 test: ## all tests, on CPython and on both MicroPythons (ARGS="-k arp" for pytest)
 	@$(PYTHON) tools/env.py --tests

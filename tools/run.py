@@ -1,8 +1,8 @@
 """A virtual board on this machine: start it, show it, stop it cleanly.
 
 `make run` runs this.  Settings come from options or from the environment:
-PORT (of the page; default 8080 or the next free one), RUNTIME (micropython or
-cpython), CHIP (w5500 or enc28j60), TAP (the name of a TAP device to put the board
+PORT (of the page; default 8080 or the next free one), RUNTIME (micropython,
+cpython, or pico: real firmware in an emulator), CHIP (w5500 or enc28j60), TAP (the name of a TAP device to put the board
 on, as root, instead of the gateway).
 """
 import argparse
@@ -189,15 +189,25 @@ class Run:
 
     def __init__(self, port, exact, runtime, tap, flash, chip="w5500"):
         self.runtime = runtime
+        self.start_s = _START_S
         self.chip = {"w5500": "W5500", "enc28j60": "ENC28J60"}[chip]
         self.stop = threading.Event()
         self.console = None
         self.deaths = []
         # The kernel at the other end of a TAP device is no DHCP server.
-        self.flash = launch.make_flash(flash, dict(launch.STATIC if tap else {}, chip=chip))
+        settings = dict(launch.STATIC if tap else {}, chip=chip)
         link = launch.free_ports(2)
+        if runtime == "pico":
+            from pico.device import Device
+
+            flash = pathlib.Path(flash) / ("pico-%s%s.flash" % (chip, "-tap" if tap else ""))
+            self.start_s *= 3
+            self.board = Device(link, chip, flash=flash, on_line=self.line, settings=settings,
+                                link_path=str(REPO / "build/ttyPICO"))
+        else:
+            self.board = launch.Board(launch.make_flash(flash, settings), link, runtime,
+                                      on_line=self.line, chip=chip)
         self.network = TapNetwork(link, tap) if tap else GatewayNetwork(link, port, exact)
-        self.board = launch.Board(self.flash, link, runtime, on_line=self.line, chip=chip)
         self.before = None
         self.client = None      # the connection to the board's page
 
@@ -227,14 +237,15 @@ class Run:
     def start(self):
         """Start the board and wait until its page answers."""
         self.board.start()
-        deadline = time.monotonic() + _START_S
+        deadline = time.monotonic() + self.start_s
         while not self.stop.is_set():
             if self.status():
                 return
             if not self.board.alive():
                 raise Failed("the board ended while it started (status %s)" % self.board.stop())
             if time.monotonic() > deadline:
-                raise Failed("the board runs, but its page does not answer after %d s" % _START_S)
+                raise Failed("the board runs, but its page does not answer after %d s"
+                             % self.start_s)
             self.stop.wait(0.1)
 
     def check(self):
@@ -279,10 +290,16 @@ class Run:
 
     def banner(self):
         """What to try, as lines of text."""
-        runtime = {"cpython": "CPython", "micropython": "MicroPython"}[self.runtime]
-        yield ("A virtual board is up: firmware/main.py on %s, through a model of the %s, at %s"
-               % (runtime, self.chip, BOARD))
+        if self.runtime == "pico":
+            yield ("An emulated Pico is up: its firmware, through a model of the %s, at %s"
+                   % (self.chip, BOARD))
+        else:
+            runtime = {"cpython": "CPython", "micropython": "MicroPython"}[self.runtime]
+            yield ("A virtual board is up: firmware/main.py on %s, through a model of the %s, at %s"
+                   % (runtime, self.chip, BOARD))
         yield ""
+        if self.runtime == "pico":
+            yield "  %-24s mpremote connect %s" % ("its serial line", self.board.path)
         for what, how in self.network.hints:
             yield "  %-24s %s" % (what, how)
         yield ""
@@ -357,7 +374,7 @@ def main():
     parser.add_argument("--port", type=port_number, default=port,
                         help="of the page on 127.0.0.1 (default %d or the next free)"
                         % DEFAULT_PORT)
-    parser.add_argument("--runtime", choices=("micropython", "cpython"),
+    parser.add_argument("--runtime", choices=("micropython", "cpython", "pico"),
                         default=os.environ.get("RUNTIME") or "micropython")
     parser.add_argument("--chip", choices=("w5500", "enc28j60"),
                         default=os.environ.get("CHIP") or "w5500")

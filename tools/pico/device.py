@@ -1,0 +1,170 @@
+"""An emulated Pico as a serial device: as board/device.py's `Device`, but with real firmware.
+
+    device.py [--chip enc28j60] [--image FILE] [--link PATH] [--flash FILE]
+
+`device.path` is what a terminal or mpremote opens, the Pico's UART 0.  The chip's cable is UDP
+datagrams between two ports, as that of a virtual board.  The Pico's time follows the clock; where
+the machine is too slow for that, its time falls behind and stays behind.
+"""
+import argparse
+import contextlib
+import os
+import pathlib
+import pty
+import select
+import signal
+import sys
+import threading
+import time
+import tty
+
+if __name__ == "__main__":
+    _ROOT = pathlib.Path(__file__).resolve().parents[2]
+    sys.path[:0] = [str(_ROOT / "lib"), str(_ROOT / "tools")]
+
+import image  # noqa: E402
+from pico.emulator import BUILD, Fault, Pico  # noqa: E402
+from spinet.ports.datagram import Datagram  # noqa: E402
+
+IMAGE = BUILD / "firmware/pico-uart/firmware.bin"
+_SLICE_NS = 4000000         # so long the core runs before anybody else has a turn
+_BEHIND_NS = 50000000       # further behind than that it does not catch up
+
+
+def firmware(say=print):
+    """The image for the emulated Pico, built if there is none or spinet has changed since."""
+    newest = max(path.stat().st_mtime for folder in ("lib", "ports", "firmware")
+                 for path in (BUILD.parent / folder).rglob("*.*"))
+    if not IMAGE.exists() or IMAGE.stat().st_mtime < newest:
+        image.build("pico-uart", say=say)
+    return IMAGE
+
+
+class Device:
+    """A Pico with a serial line, its cable between the UDP ports `link` (its own, the other's)."""
+
+    def __init__(self, link, chip="w5500", image=None, flash=None, on_line=None, link_path=None,
+                 settings=None):
+        self.image = image or firmware()
+        self.chip = chip
+        self.flash_file = flash and pathlib.Path(flash)
+        self.settings = settings
+        self.on_line = on_line or (lambda text: None)
+        self.wire = Datagram(local=("127.0.0.1", link[0]), remote=("127.0.0.1", link[1]))
+        self.user, self.slave = pty.openpty()
+        tty.setraw(self.slave)          # and kept open, or the pty ends when its user closes it
+        self.path = os.ttyname(self.slave)
+        self.link_path = link_path
+        if link_path:
+            with contextlib.suppress(OSError):
+                os.unlink(link_path)
+            os.symlink(self.path, link_path)
+            self.path = link_path
+        self.line = b""
+        self.running = False
+        self.failed = None
+        self.pico = None
+        self.thread = None
+
+    def start(self):
+        """Switch it on; it stays on until `stop`."""
+        flash = None
+        if self.flash_file and self.flash_file.exists():
+            flash = self.flash_file.read_bytes()
+        self.pico = Pico(self.image, self.chip, self.wire, flash=flash)
+        if self.settings is not None and flash is None:
+            configure(self.pico, self.settings)
+        self.pico.on_output = self.output
+        self.running = True
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def alive(self):
+        return self.thread is not None and self.thread.is_alive()
+
+    def output(self, uart, data):
+        if uart:
+            return
+        with contextlib.suppress(BlockingIOError):
+            os.write(self.user, data)
+        *lines, self.line = (self.line + data).split(b"\n")
+        for line in lines:
+            self.on_line(line.decode(errors="replace").rstrip("\r"))
+
+    def run(self):
+        """The Pico's time and the clock's, side by side."""
+        pico = self.pico
+        os.set_blocking(self.user, False)
+        start = time.monotonic_ns() - pico.nanos
+        try:
+            while self.running:
+                now = time.monotonic_ns() - start
+                if now - pico.nanos > _BEHIND_NS:
+                    start += now - pico.nanos - _BEHIND_NS
+                ahead = pico.nanos - now
+                files = [self.user, self.wire]
+                ready, _, _ = select.select(files, [], [], max(0, ahead) / 1e9)
+                if self.user in ready:
+                    with contextlib.suppress(OSError):
+                        pico.write(os.read(self.user, 4096))
+                if pico.nanos <= time.monotonic_ns() - start:
+                    pico.run_to(pico.nanos + _SLICE_NS)
+        except (Fault, OSError, ValueError) as error:
+            if self.running:
+                self.failed = error
+                self.on_line("the Pico stopped: %s" % error)
+
+    def stop(self, wait_s=3):
+        """Switch it off; what its flash holds is kept, if there is a file for it."""
+        if not self.running:
+            return self.failed
+        self.running = False
+        self.thread.join(wait_s)
+        if self.flash_file and self.failed is None:
+            self.flash_file.parent.mkdir(parents=True, exist_ok=True)
+            self.flash_file.write_bytes(self.pico.flash())
+        self.pico.close()
+        self.wire.close()
+        for fd in (self.user, self.slave):
+            os.close(fd)
+        if self.link_path:
+            with contextlib.suppress(OSError):
+                os.unlink(self.link_path)
+        return self.failed
+
+
+def configure(pico, settings):
+    """Write netcfg.json on a Pico that was just switched on, and switch it on again."""
+    pico.expect(b"spinet> ")
+    pico.exec("import json\nwith open('netcfg.json', 'w') as f: f.write(json.dumps(%r))" % settings)
+    pico.reset()
+
+
+def main():
+    from board import launch
+    from gateway import Gateway
+
+    parser = argparse.ArgumentParser(description="An emulated Pico with a serial line.")
+    parser.add_argument("--link", metavar="PATH", help="a name for the serial device")
+    parser.add_argument("--chip", default="w5500", choices=("w5500", "enc28j60"))
+    parser.add_argument("--image", help="the firmware (default: built)")
+    parser.add_argument("--flash", help="file that keeps what is in its flash")
+    options = parser.parse_args()
+    ports = launch.free_ports(2)
+    gateway = Gateway(Datagram(local=("127.0.0.1", ports[1]), remote=("127.0.0.1", ports[0])))
+    threading.Thread(target=gateway.run, daemon=True).start()
+    device = Device(ports, options.chip, options.image, options.flash, link_path=options.link,
+                    settings={"chip": options.chip})
+    device.start()
+    print(device.path, flush=True)
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    with contextlib.suppress(KeyboardInterrupt):
+        while device.alive():
+            time.sleep(0.5)
+    failed = device.stop()
+    if failed:
+        sys.exit("spinet: %s" % failed)
+
+
+if __name__ == "__main__":
+    main()
