@@ -28,6 +28,7 @@ class Cable:
         self.count = {"overrun": 0, "to_chip": 0, "to_host": 0}
         self.plugged = True
         self.on_frame = None        # called with (to the chip?, frame)
+        self.on_host = None         # called when the host has got one
         self.host = Host(self)
 
     def recv(self, buf):
@@ -39,6 +40,8 @@ class Cable:
 
     def send(self, buf, n):
         self.put(self.to_host, bytes(buf[0:n]), "to_host")
+        if self.on_host:
+            self.on_host()
         return True
 
     def put(self, queue, frame, name):
@@ -97,11 +100,14 @@ class Peer:
             network = address.rpartition(".")[0]
             self.dhcp = Dhcpd(self.interface, network + ".15", network + ".99")
         self._next = 0
+        self.cable.on_host = self.hurry
+
+    def hurry(self):
+        """A frame came."""
+        self._next = min(self._next, self.now() + _LATENCY_NS)
 
     def due(self):
         """When it wants to work, in nanoseconds of the Pico's time."""
-        if self.cable.to_host:
-            return min(self._next, self.now() + _LATENCY_NS)
         return self._next
 
     def now(self):
