@@ -5,8 +5,10 @@ machine, and repeat to the cycle.  They are a lower bound of what a Pico needs: 
 nothing of flash cache misses and bus contention.  `make bench-pico` writes build/bench-pico.json.
 """
 import argparse
+import bisect
 import json
 import pathlib
+import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -76,7 +78,7 @@ DRIVERS = {"w5500": "W5500", "enc28j60": "ENC28J60"}
 class Bench:
     """A Pico at `mhz` of SPI clock, and what it did."""
 
-    def __init__(self, image, chip, mhz, irq=True, ring=11680):
+    def __init__(self, image, chip, mhz, irq=True, ring=11680, profile=None):
         self.peer = peer = Peer()
         self.pico = pico = Pico(image, chip, peer.cable, [peer], time=peer.time)
         strict, pico.chip.strict = pico.chip.strict, False
@@ -95,6 +97,7 @@ class Bench:
             # The SPI's clock is half the peripheral's, at most: 24 MHz unless that is raised.
             "freq": "machine.freq(125000000, 125000000)" if mhz != 24 and mhz != 12 else ""}
         self.ring = ring
+        self.profile = profile
 
     def close(self):
         self.pico.close()
@@ -126,11 +129,15 @@ class Bench:
         found = []
         for name, work in (("to_chip", lambda: self.send(s, total)),
                            ("to_host", lambda: self.receive(s))):
+            if self.profile:
+                pico.profile()
             before = pico.nanos, pico.cycles, pico.asleep, peer.cable.count[name]
             n = work()
             nanos, cycles, asleep, frames = (
                 b - a for a, b in zip(before, (pico.nanos, pico.cycles, pico.asleep,
                                                peer.cable.count[name])))
+            if self.profile:
+                show(pico.profile(), self.profile)
             found.append((n * 1e6 / nanos, (cycles - asleep) / frames, 1 - asleep / cycles))
         return found, min(pings) / 1000
 
@@ -161,6 +168,22 @@ class Bench:
         return moments[False] - moments[True]
 
 
+def show(samples, elf, most=40):
+    """Where the core was, by the symbols of the image."""
+    lines = subprocess.run(["arm-none-eabi-nm", "-n", elf], capture_output=True, text=True).stdout
+    symbols = [(int(line.split()[0], 16), line.split()[2]) for line in lines.splitlines()
+               if len(line.split()) == 3]
+    starts = [address for address, _ in symbols]
+    found = {}
+    for address, count in samples.items():
+        at = bisect.bisect(starts, address) - 1
+        name = symbols[at][1] if at >= 0 else "ROM"
+        found[name] = found.get(name, 0) + count
+    total = sum(found.values())
+    for name, count in sorted(found.items(), key=lambda pair: -pair[1])[:most]:
+        print("  %5.1f %% %s" % (100 * count / total, name))
+
+
 def until_done(stack, thing):
     from spinet.wait import until
 
@@ -172,7 +195,9 @@ def main():
     parser.add_argument("--chip", choices=DRIVERS, action="append")
     parser.add_argument("--kib", type=int, default=512, help="of a transfer")
     parser.add_argument("--image", help="another image than the one that is built")
+    parser.add_argument("--profile", action="store_true", help="show where the cycles go")
     options = parser.parse_args()
+    elf = str(device.IMAGE.parent / "work/firmware.elf") if options.profile else None
     image = options.image or device.firmware()
     result = {"image": json.loads((device.IMAGE.parent / "sizes.json").read_text()), "rows": []}
     print("chip       SPI MHz     in: KB/s  cycles  busy    out: KB/s  cycles  busy   ping ms")
@@ -180,7 +205,7 @@ def main():
                            ("w5500", 24, False), ("enc28j60", 12, True), ("enc28j60", 15, True)):
         if options.chip and chip not in options.chip:
             continue
-        bench = Bench(image, chip, mhz, irq)
+        bench = Bench(image, chip, mhz, irq, profile=elf)
         (into, out), ping = bench.transfer(options.kib * 1024)
         bench.close()
         print("%-9s %5d %-5s %10.0f %8.0f %4.0f %% %10.0f %8.0f %4.0f %%  %7.2f" % (
