@@ -60,8 +60,8 @@ class SpiPort:
         self._sleep = sleep or getattr(time, "sleep_ms", _sleep_ms)
         self._edge = True       # the interrupt line fell since the driver last looked
         self.wake = None        # called, with the pin, whenever it falls
-        # (Attributes, not properties: with one in its class MicroPython looks through all of it, and
-        # its bases, whenever an attribute changes.)
+        # (Attributes, not properties: with one in its class MicroPython looks through all of it,
+        # and its bases, whenever an attribute changes.)
         self.has_irq = irq is not None
         # What a sleeping loop gives to `select.poll()`; None without an interrupt pin.
         line = None if irq is None or IMPLEMENTATION == "cpython" else _Line(self)

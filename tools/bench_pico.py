@@ -103,7 +103,7 @@ class Bench:
         self.pico.close()
 
     def memory(self):
-        """Bytes free at boot, after import, with the driver, up, with four sockets; and of rings."""
+        """Bytes free at boot, after import, with the driver, up, with 4 sockets; and of rings."""
         self.pico.write((self.source + SOCKETS).encode() + b"\x04")
         self.pico.until(lambda: self.peer.dhcp.leases(), 20000)
         self.pico.run(9000)         # it makes sure that nobody else has the address
@@ -118,7 +118,8 @@ class Bench:
     def transfer(self, total):
         """[(KB/s, cycles per frame of data, busy share)] in and out, and a ping's microseconds."""
         pico, peer = self.pico, self.peer
-        pico.write((self.source + TRANSFER % {"total": total, "ring": self.ring}).encode() + b"\x04")
+        program = self.source + TRANSFER % {"total": total, "ring": self.ring}
+        pico.write(program.encode() + b"\x04")
         pico.expect(b"READY", 30000)
         peer.drive(pico)
         peer.stack.tcp.sndbuf = peer.stack.tcp.rcvbuf = 65535
