@@ -6,8 +6,7 @@ PYTEST = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 export RUNTIME TAP PORT CHIP BOARD PARTS MICROPY_DIR
 
-.PHONY: help run serial test test-core test-fast sim plot goodput differential faults chips
-.PHONY: bench bench-loss mpy size lint clean env firmware pico test-pico bench-pico
+.PHONY: bench bench-loss bench-pico chips clean differential env faults firmware goodput help hil lint mpy pico plot run serial sim size test test-core test-fast test-pico
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +27,10 @@ firmware: env ## an image with spinet frozen in (BOARD=pico, PARTS="w5500 dhcp",
 test-pico: ## the tests on the emulated Pico; builds its firmware
 	@$(PYTHON) tools/env.py --tests
 	$(PY) -m pytest host_tests/pico $(ARGS)
+
+hil: ## the acceptance tests on a real board (PORT=/dev/ttyACM0, IFACE=eth1: the way to it)
+	@$(PYTHON) tools/env.py --tests
+	HIL_PORT="$(PORT)" HIL_IFACE="$(IFACE)" $(PY) -m pytest host_tests/pico/test_acceptance.py $(ARGS)
 
 test: ## all tests, on CPython and on both MicroPythons (ARGS="-k arp" for pytest)
 	@$(PYTHON) tools/env.py --tests
