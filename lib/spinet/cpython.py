@@ -82,6 +82,13 @@ def makefile(sock, mode="r", buffering=None, *, encoding=None, errors=None, newl
     return text
 
 
+def fileno(sock):
+    """The number of a descriptor that stands for `sock`, -1 if there can be none."""
+    from spinet import descriptor
+
+    return descriptor.fileno(sock)
+
+
 def module():
     """A copy of the system's `socket` module in which IPv4 sockets are spinet's."""
     import ssl  # noqa: F401 - its sockets are the system's, whoever imports it first

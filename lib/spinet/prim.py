@@ -23,6 +23,7 @@ that they lie inside the buffer.  None of it allocates on MicroPython, but for t
     urandom(n)          n random bytes; a fresh `bytes`
     IOBase              what a socket subclasses to be a stream
     makefile(sock, ...) the file of a socket
+    fileno(sock)        its descriptor, -1 where it has none
     IMPLEMENTATION      "viper", "cpython" or "portable"
     BUFFER, MANY        default bytes of a socket's ring, default bound of the number of things
 
@@ -52,6 +53,9 @@ if sys.implementation.name == "micropython":
     def makefile(sock, *args, **kwargs):
         return sock
 
+    def fileno(sock):
+        return -1
+
     try:
         from spinet.prim_viper import (
             add32, cksum, copy, diff32, eq4, eq6, get16, get32, put16, put32,
@@ -70,7 +74,7 @@ else:
         add32, cksum, copy, diff32, eq4, eq6, get16, get32, put16, put32,
     )
 
-    from spinet.cpython import makefile
+    from spinet.cpython import fileno, makefile
 
     IOBase = object
     IMPLEMENTATION = "cpython"

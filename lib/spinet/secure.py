@@ -53,6 +53,8 @@ class SecureSocket(StreamSocket):
         StreamSocket.__init__(self, sock.stack, sock.conn)
         self.listener, self._local, self._options = sock.listener, sock._local, sock._options
         self.timeout_ms = sock.timeout_ms
+        if "mirror" in sock.__dict__:
+            sock.mirror.close()     # see descriptor.py
         sock.stack = sock.conn = sock.listener = None
         self._context = context
         self._session = session
@@ -119,8 +121,8 @@ class SecureSocket(StreamSocket):
                 raise SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "the send buffer is full")
 
     def _alert(self):
-        # Why it failed goes to the peer, if it can at once.  What has come is of no use any more, but
-        # unread it would make `close` reset the connection, and the peer would not hear why.
+        # Why it failed goes to the peer, if it can at once.  What has come is of no use any more,
+        # but unread it would make `close` reset the connection, and the peer would not hear why.
         try:
             self._flush(self._begin())
         except OSError:

@@ -1,7 +1,7 @@
 """What all sockets have in common: constants, addresses, waiting, being a stream."""
 from spinet.addr import parse
 from spinet.errors import EAGAIN, EAI_NONAME, EBADF, ETIMEDOUT, os_error
-from spinet.prim import IOBase, makefile, ticks_diff
+from spinet.prim import IOBase, fileno, makefile, ticks_diff
 
 AF_INET = 2
 SOCK_STREAM = 1
@@ -166,8 +166,8 @@ class Socket(IOBase):
         return -22
 
     def fileno(self):
-        """-1: there is no file descriptor of the system's behind this socket."""
-        return -1
+        """-1: there is no file descriptor behind it.  But see descriptor.py, on CPython."""
+        return fileno(self)
 
     def write(self, data, start=None, length=None):
         """Write all of `data`; the number of bytes taken, None if none could be without waiting.

@@ -4,6 +4,7 @@ from collections import deque
 
 from spinet.addr import fmt
 from spinet.errors import EAGAIN, os_error
+from spinet.service import public
 from spinet.sockbase import SOCK_DGRAM
 from spinet.sockdgram import DatagramSocket
 
@@ -141,3 +142,6 @@ class DatagramTransport(asyncio.DatagramTransport):
             self._endpoint.waiter = None
             self._endpoint.close()
             self._pump.loop.call_soon(self._protocol.connection_lost, None)
+
+
+public(DatagramTransport, "sendto", "close", "abort")

@@ -44,6 +44,10 @@ class EventLoop(asyncio.SelectorEventLoop):
         """The stack that connections of the running task go through."""
         return _using.get() or self._stack
 
+    def run_forever(self):
+        pump_of(self._stack, self)      # from now on its sockets have descriptors, for example
+        super().run_forever()
+
     def close(self):
         """Close the loop; its stacks stay, without being polled."""
         for pump in self.pumps:
@@ -108,6 +112,8 @@ class EventLoop(asyncio.SelectorEventLoop):
                 await waiter.wait()
         finally:
             thing.waiter = before
+            if before is not None:
+                before()
 
     async def sock_connect(self, sock, address):
         if not isinstance(sock, Socket):

@@ -6,8 +6,10 @@ served after the `poll` in which it did.
 """
 import asyncio
 import socket
+import threading
 
 from spinet.addr import parse
+from spinet.service import public
 
 _BLIND_MS = 5    # how often a port is looked at that can neither be waited for nor call
 
@@ -41,10 +43,19 @@ class Pump:
         self._timed = False     # it is the timer
         self._fds = []          # descriptors that wake us
         self._ports = []
+        self._thread = threading.get_ident()    # of the loop, as soon as it runs
         self.soon()
+
+    def elsewhere(self):
+        """Whether this is called by another thread than the loop's: see threaded.py."""
+        return threading.get_ident() != self._thread
 
     def soon(self):
         """Poll the stack in the loop's next turn."""
+        if self.elsewhere():
+            if not self.loop.is_closed():
+                self.loop.call_soon_threadsafe(self._here)
+            return
         if self._running or self.loop.is_closed():
             return
         if self._handle is not None:
@@ -53,6 +64,10 @@ class Pump:
             self._handle.cancel()
         self._timed = False
         self._handle = self.loop.call_soon(self.run)
+
+    def _here(self):
+        self._thread = threading.get_ident()
+        self.soon()
 
     @staticmethod
     def address(host):
@@ -84,6 +99,7 @@ class Pump:
     def run(self):
         """Poll, serve those for whom something has come, and see when to do so again."""
         stack = self.stack
+        self._thread = threading.get_ident()
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -141,3 +157,6 @@ class Pump:
             self._handle = None
         if getattr(self.stack, "pump", None) is self:
             self.stack.pump = None
+
+
+public(Pump, "run", "stop")

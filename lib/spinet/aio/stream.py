@@ -2,6 +2,7 @@
 import asyncio
 
 from spinet.errors import ECONNABORTED, EINPROGRESS, os_error
+from spinet.service import public
 from spinet.sockstream import StreamSocket
 from spinet.tcp.states import CLOSED, NODELAY
 
@@ -326,10 +327,16 @@ class Waiter:
     def __call__(self):
         future = self._future
         if future is not None and not future.done():
-            future.set_result(None)
+            if self._pump.elsewhere():
+                self._pump.loop.call_soon_threadsafe(self)
+            else:
+                future.set_result(None)
 
     async def wait(self):
         """Until it is called."""
         self._future = self._pump.loop.create_future()
         self._pump.soon()
         await self._future
+
+
+public(StreamTransport, "write", "write_eof", "close", "abort", "resume_reading")
