@@ -60,7 +60,7 @@ def test_it_follows_the_socket(pair):
     # Fill what the connection takes; the number of rounds shows that it can be repeated.
     for _ in range(3):
         sent = 0
-        while writable(fd):
+        while writable(fd, 0.3):    # until the peer takes no more either
             sent += client.send(bytes(65536))
         assert sent > 10000 and not readable(fd)
         with pytest.raises(BlockingIOError):

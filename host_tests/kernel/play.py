@@ -2,7 +2,9 @@
 import shutil
 import ssl
 import subprocess
+import sys
 import textwrap
+import time
 
 import lab as lab_module
 import netns
@@ -44,6 +46,22 @@ class Pair:
             ssl.PEM_cert_to_DER_cert((folder / "ca.pem").read_text()))
         (folder / "both.pem").write_bytes(
             (folder / "ca.pem").read_bytes() + (folder / "key").read_bytes())
+
+    def serve(self, port, code, *arguments):
+        """Start `code`, a server of the kernel's, and wait until it listens."""
+        self.program(port, sys.executable, "-c", textwrap.dedent(code), *arguments)
+
+    def program(self, port, *command):
+        """Start a program in the kernel's namespace, and wait until it listens to `port`."""
+        with open(self.folder / "server.log", "ab") as log:
+            process = self.kernel.popen(*command, cwd=self.folder, stdout=log, stderr=log)
+        for _ in range(200):
+            try:
+                return self.kernel.connect((KERNEL, port), timeout=1).close()
+            except OSError:
+                assert process.poll() is None, (self.folder / "server.log").read_text()
+                time.sleep(0.1)
+        raise AssertionError("nothing listens to port %d" % port)
 
     def close(self):
         self.kernel.close()
