@@ -63,6 +63,23 @@ class Pair:
                 time.sleep(0.1)
         raise AssertionError("nothing listens to port %d" % port)
 
+    def until_open(self, port):
+        """Wait until a script listens to `port`."""
+        for _ in range(300):
+            try:
+                return self.kernel.connect((OURS, port), timeout=1).close()
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError("no script listens to port %d" % port)
+
+    def ask(self, code):
+        """Run `code` with the kernel's sockets; the words that it printed."""
+        process = self.kernel.popen(sys.executable, "-c", textwrap.dedent(code), cwd=self.folder,
+                                    stdout=-1, stderr=-2, text=True)
+        out = process.communicate(timeout=60)[0]
+        assert process.returncode == 0, out
+        return out.split()
+
     def close(self):
         self.kernel.close()
         self.ours.close()
