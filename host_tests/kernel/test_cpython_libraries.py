@@ -1,7 +1,6 @@
 """Libraries that wait, as published, on CPython over spinet; their peers the kernel's."""
 import socket
 import subprocess
-import sys
 
 import pytest
 from play import KERNEL, OURS, Pair
