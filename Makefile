@@ -7,7 +7,7 @@ PYTEST = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 export RUNTIME TAP PORT CHIP BOARD PARTS MICROPY_DIR
 
 .PHONY: help run serial test test-core test-fast sim plot goodput differential faults chips
-.PHONY: bench bench-loss mpy size lint clean env firmware pico test-pico
+.PHONY: bench bench-loss bench-aio mpy size lint clean env firmware pico test-pico
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench: env ## rates and throughput against the kernel (root); a table and build/
 
 bench-loss: env ## TCP with frames lost, the kernel on both ends beside it (root); build/bench-loss.json
 	@$(PY) tools/bench_loss.py $(ARGS)
+
+bench-aio: env ## asyncio streams over a stack, beside asyncio's own (root for the kernel's part)
+	@$(PY) tools/bench_aio.py $(ARGS)
 
 mpy: env ## spinet as .mpy files for a board (ARGS="--arch armv7emsp --to DIRECTORY")
 	@$(PY) tools/mpy.py $(ARGS)

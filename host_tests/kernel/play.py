@@ -1,11 +1,11 @@
 """Programs that know nothing of spinet, run behind the lines that install it, beside a kernel."""
 import shutil
-import ssl
 import subprocess
 import sys
 import textwrap
 import time
 
+import certificates
 import lab as lab_module
 import netns
 import pytest
@@ -36,16 +36,7 @@ class Pair:
         self.kernel, self.ours = netns.Namespace("kernel"), netns.Namespace("ours")
         netns.veth(self.kernel, "k0", self.ours, "p0")
         self.kernel.ip("address", "add", KERNEL + "/24", "dev", "k0")
-        made = subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-             "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=board.test",
-             "-addext", "subjectAltName=DNS:board.test,IP:" + KERNEL, "-keyout", folder / "key",
-             "-out", folder / "ca.pem"], capture_output=True)
-        assert made.returncode == 0, made.stderr
-        (folder / "ca.der").write_bytes(
-            ssl.PEM_cert_to_DER_cert((folder / "ca.pem").read_text()))
-        (folder / "both.pem").write_bytes(
-            (folder / "ca.pem").read_bytes() + (folder / "key").read_bytes())
+        certificates.make(folder, KERNEL)
 
     def serve(self, port, code, *arguments):
         """Start `code`, a server of the kernel's, and wait until it listens."""
