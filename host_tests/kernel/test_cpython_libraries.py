@@ -130,43 +130,6 @@ def test_pymodbus(pair):
     assert out == "True 105 106 107 False 7 8 107".split()
 
 
-def test_pymodbus_in_asyncio_and_as_a_server(pair):
-    pytest.importorskip("pymodbus")
-    code = """
-        import asyncio, sys
-        from pymodbus.client import AsyncModbusTcpClient
-        from pymodbus.server import StartAsyncTcpServer
-        from pymodbus.simulator import DataType, SimData, SimDevice
-
-        async def serve(host, port):
-            values = list(range(100, 200))
-            device = SimDevice(1, [SimData(0, values=values, datatype=DataType.REGISTERS)])
-            await StartAsyncTcpServer(device, address=(host, port))
-
-        async def ask(host, port):
-            client = AsyncModbusTcpClient(host, port=port, timeout=5)
-            print(await client.connect())
-            print(*(await client.read_holding_registers(5, count=3)).registers)
-            print((await client.write_registers(5, [7, 8])).isError())
-            print(*(await client.read_holding_registers(5, count=3)).registers)
-            client.close()
-    """
-    want = "True 105 106 107 False 7 8 107".split()
-    process = pair.start("cpython", code + """
-        from spinet import aio
-        aio.run(serve(%r, 502), stack)
-    """ % OURS)
-    pair.until_open(502)
-    assert pair.ask(code + "\n        asyncio.run(ask(%r, 502))" % OURS) == want
-    process.kill()
-    process.wait()
-    pair.serve(1502, code + "\n        asyncio.run(serve(%r, 1502))" % KERNEL)
-    assert pair.play("cpython", code + """
-        from spinet import aio
-        aio.run(ask(%r, 1502), stack)
-    """ % KERNEL) == want
-
-
 def test_paramiko(pair):
     pytest.importorskip("paramiko")
     pytest.importorskip("asyncssh")
