@@ -155,7 +155,22 @@ def _watched(cls):
         self.mirror.run()
         return -1 if self.mirror.near is None else self.mirror.near.fileno()
 
-    made.update(really_close=really_close, fileno=number, __slots__=())
+    def sendmsg(self, buffers):
+        """As many bytes of `buffers` as are taken: asyncio's transports send so since 3.12."""
+        sent = 0
+        for buf in buffers:
+            try:
+                n = self.send(buf)
+            except BlockingIOError:
+                if sent:
+                    break
+                raise
+            sent += n
+            if n < len(buf):
+                break
+        return sent
+
+    made.update(sendmsg=sendmsg, really_close=really_close, fileno=number, __slots__=())
     watched = type(cls)(cls.__name__, (cls,), made)
     public(watched, *made)
     return watched
