@@ -47,6 +47,7 @@ class Stack:
         self._links = []
         self.polling = False
         self.calls = None           # callbacks of sockets that are due: sockcall.py
+        self.dropped = None         # connections, listeners, endpoints whose socket is garbage
         self.lo = self._attach(Loopback(self.timers), "lo")
         self.lo.add_address("127.0.0.1/8")
         self.wait = wait or Waiter(self)
@@ -97,6 +98,8 @@ class Stack:
         try:
             timers = self.timers
             timers.now = now = self.clock() if now is None else now
+            if self.dropped:
+                self._close_dropped()
             more = False
             for link in self._links:
                 n = link.receive(_BATCH)
@@ -114,6 +117,11 @@ class Stack:
                 from spinet.sockcall import run
 
                 run(self)
+
+    def _close_dropped(self):
+        dropped = self.dropped
+        while dropped:
+            dropped.pop().close()   # does nothing to what was closed before
 
     def inside(self):
         """Whether this is called from within `poll`, where nothing can be waited for."""
