@@ -14,6 +14,7 @@ from spinet.loopback import Loopback
 from spinet.prim import ticks_ms, urandom
 from spinet.raw import Raw
 from spinet.tcp import Tcp
+from spinet.tcp.states import ORPHAN
 from spinet.timers import Timers
 from spinet.udp import Udp
 from spinet.wait import Waiter
@@ -121,7 +122,9 @@ class Stack:
     def _close_dropped(self):
         dropped = self.dropped
         while dropped:
-            dropped.pop().close()   # does nothing to what was closed before
+            thing = dropped.pop()
+            if not getattr(thing, "flags", 0) & ORPHAN:     # a connection that was closed before
+                thing.close()
 
     def inside(self):
         """Whether this is called from within `poll`, where nothing can be waited for."""

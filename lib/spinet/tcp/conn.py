@@ -273,10 +273,8 @@ class Conn(Timer):
         """The user is done with the connection; what was sent is still delivered.
 
         Bytes that were not read are lost, and the peer is told so by a reset
-        (RFC 2525, 2.17).  Idempotent.
+        (RFC 2525, 2.17).
         """
-        if self.flags & ORPHAN:
-            return
         self.flags |= ORPHAN
         unread = self.r_len
         self.r_len = 0
