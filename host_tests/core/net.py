@@ -288,6 +288,7 @@ class Peer:
         s.setblocking(False)
         server.close()
         self.none()
+        self.kept = s       # a test that does not want it would close it otherwise
         return s
 
     def connect(self, mss=1460, window=65535):

@@ -11,6 +11,7 @@ def listening(p, backlog=3):
     server.bind(("", 80))
     server.listen(backlog)
     server.setblocking(False)
+    p.kept = server
     return server
 
 

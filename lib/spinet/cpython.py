@@ -2,6 +2,7 @@
 import io
 import socket as system
 import types
+import warnings
 
 from spinet.errors import EAGAIN
 
@@ -87,6 +88,11 @@ def fileno(sock):
     from spinet import descriptor
 
     return descriptor.fileno(sock)
+
+
+def unclosed(sock, warn=warnings.warn):
+    """Say that a socket was dropped that nobody had closed, as the system's do."""
+    warn("unclosed %r" % sock, ResourceWarning, source=sock)
 
 
 def module():

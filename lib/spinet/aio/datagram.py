@@ -37,6 +37,7 @@ class DatagramTransport(asyncio.DatagramTransport):
         if name not in ("sockname", "peername", "socket"):
             return default
         s = DatagramSocket(self._pump.stack, self._endpoint, SOCK_DGRAM)
+        s.shared = True
         if name == "socket":
             return s
         if name == "sockname":

@@ -63,6 +63,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         if not isinstance(sock, StreamSocket):
             return await super().create_connection(
                 protocol_factory, ssl=ssl, sock=sock, server_hostname=server_hostname, **options)
+        sock.shared = True      # the connection is the transport's
         return await endpoints.attach(
             pump_of(sock.stack, self), sock.conn, protocol_factory, ssl, server_hostname or "",
             options.get("ssl_handshake_timeout"))

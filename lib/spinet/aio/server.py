@@ -43,6 +43,7 @@ class Server(asyncio.AbstractServer):
             return ()
         s = StreamSocket(self._pump.stack)
         s.listener = self._listener
+        s.shared = True
         return (s,)
 
     def get_loop(self):

@@ -67,6 +67,7 @@ class StreamTransport(asyncio.Transport):
         if self._socket is None:
             self._socket = StreamSocket(self._pump.stack, conn)
             self._socket.setblocking(False)
+            self._socket.shared = True
         if name == "socket":
             return self._socket
         return self._socket.getpeername() if name == "peername" else self._socket.getsockname()
