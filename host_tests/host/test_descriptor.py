@@ -201,6 +201,7 @@ def test_a_loop_over_the_stack_beside_a_thread(hosts):
     async def main():
         await aio.start_server(echo, B, 80, stack=hosts[1])
         loop = asyncio.get_running_loop()
+        loop.set_debug(True)        # then what another thread may not do raises
 
         async def here():
             reader, writer = await aio.open_connection(B, 80)

@@ -1,4 +1,5 @@
 """TLS on sockets that wait: both ends spinet's, each in a thread of its own."""
+import contextlib
 import ssl
 import sys
 import threading
@@ -198,6 +199,33 @@ def test_without_waiting(both, contexts):
     assert got == DATA
     sock.send(b"x")
     assert join() == b"x"
+    sock.close()
+
+
+def test_what_was_taken_without_waiting_arrives_by_itself(both, contexts):
+    """No later call on the socket is needed: it is with the connection, not in OpenSSL."""
+    trust, context = contexts
+    full = threading.Event()
+
+    def talk(sock):
+        assert full.wait(10)
+        got = 0
+        try:
+            sock.settimeout(1)
+            while True:
+                got += len(sock.recv(100000))
+        except TimeoutError:
+            return got
+
+    join = serve(both[1], context, talk)
+    sock = connect(both[0], trust)
+    sock.setblocking(False)
+    sent = 0
+    while selecting.select([], [sock], [], 0.3)[1]:
+        with contextlib.suppress(ssl.SSLWantWriteError):
+            sent += sock.send(DATA)
+    full.set()
+    assert sent == join() > 10000
     sock.close()
 
 
