@@ -2,8 +2,8 @@
 
 `make run` runs this.  Settings come from options or from the environment:
 PORT (of the page; default 8080 or the next free one), RUNTIME (micropython,
-cpython, or pico: real firmware in an emulator), CHIP (w5500 or enc28j60), TAP (the name of a TAP device to put the board
-on, as root, instead of the gateway).
+cpython, or pico: real firmware in an emulator), CHIP (w5500 or enc28j60), TAP
+(the name of a TAP device to put the board on, as root, instead of the gateway).
 """
 import argparse
 import http.client
