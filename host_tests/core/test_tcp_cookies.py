@@ -90,7 +90,7 @@ def test_ecn_comes_back_too():
         syn = p.one("SA", 0, 1)
         i = syn.options.index(b"\x08\x0a")
         p.send("A", 1, 1, options=stamp(8)[:8] + syn.options[i + 2:i + 6])
-        c = server.accept()[0].conn
+        c = p.keep(server.accept()[0]).conn
         assert bool(c.ecn) == bool(c.flags & ECN) == ecn
         p.rport = 5556
         p.send("SEC")
@@ -186,7 +186,7 @@ def test_a_full_queue_takes_no_cookie_and_the_next_segment_does():
     p.take()
     p.none()
     assert p.stack.tcp.count["backlog_full"] == 1, "not even answered"
-    server.accept()
+    p.keep(server.accept())
     p.send("S")
     p.one("SA")
     again = p.iss
@@ -198,7 +198,7 @@ def test_a_full_queue_takes_no_cookie_and_the_next_segment_does():
     p.send("A", 1, 1)
     p.none()
     assert p.stack.tcp.count["backlog_full"] == 2
-    server.accept()
+    p.keep(server.accept())
     p.send("PA", 1, 1, b"still here")
     s, peer = server.accept()
     assert peer[1] == 5556 and s.recv(20) == b"still here"
@@ -260,7 +260,7 @@ def test_half_open_connections_do_not_take_all_the_room_there_is():
         p.send("S")
         p.one("SA", 0, 1)
         p.send("A", 1, 1)
-        s, peer = servers[0].accept()
+        s, peer = p.keep(servers[0].accept())
         assert peer[1] == p.rport and tcp.connections == 8
     p.lport = 81
     p.send("S")

@@ -141,7 +141,7 @@ http {
   access_log off; root %(f)s/index;
   client_body_temp_path %(f)s/t1; proxy_temp_path %(f)s/t2; fastcgi_temp_path %(f)s/t3;
   uwsgi_temp_path %(f)s/t4; scgi_temp_path %(f)s/t5;
-  server { listen %(k)s:80; }
+  server { listen %(k)s:80; location /moved { return 302 http://%(k)s/fast.mpy; } }
   server { listen %(k)s:443 ssl; ssl_certificate %(f)s/ca.pem; ssl_certificate_key %(f)s/key; }
 }
 """ % {"f": folder, "k": KERNEL})
@@ -164,3 +164,26 @@ def test_mip_and_nginx(pair, nginx, scheme, tmp_path):
     assert out[-3:] == ["42", "42", "7"] and "404" in out or "not" in out, out
     assert sorted(file.name for file in tmp_path.rglob("*.*py")) == ["__init__.py", "fast.mpy",
                                                                      "more.py"]
+
+
+def test_uaiohttpclient_and_nginx(pair, nginx):
+    """The asyncio client from before micropython-lib's aiohttp; it follows where it is sent."""
+    pair.library("micropython-uaiohttpclient")
+    out = pair.play("micropython", """
+        import asyncio, hashlib, binascii, uaiohttpclient
+
+        async def fetch(path):
+            response = await uaiohttpclient.request("GET", "http://%s/" + path)
+            body = await response.read()
+            return "%%d %%s" %% (response.status,
+                               binascii.hexlify(hashlib.sha256(body).digest()).decode())
+
+        async def main():
+            for one in await asyncio.gather(*[fetch(path) for path in ("fast.mpy", "moved") * 4]):
+                print(one)
+            print((await fetch("none")).split()[0])
+
+        asyncio.run(main())
+    """ % KERNEL)
+    named = hashlib.sha256((pair.folder / "index/fast.mpy").read_bytes()).hexdigest()
+    assert out == ["200", named] * 8 + ["404"]
