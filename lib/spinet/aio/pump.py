@@ -96,6 +96,26 @@ class Pump:
         """Tell the stack what time it is, before something is asked of it out of turn."""
         self.stack.timers.now = self.stack.clock()
 
+    def connect(self, *args):
+        """As the stack's `tcp.connect`."""
+        self.now()
+        return self.stack.tcp.connect(*args)
+
+    def listen(self, *args):
+        """As the stack's `tcp.listen`."""
+        self.now()
+        return self.stack.tcp.listen(*args)
+
+    def abort(self, conn):
+        """Reset a connection that nobody was given."""
+        conn.waiter = None
+        self.now()
+        conn.abort()
+        self.soon()
+
+    def _frame(self):
+        self.run()      # by its name: it may have been given a guard
+
     def run(self):
         """Poll, serve those for whom something has come, and see when to do so again."""
         stack = self.stack
@@ -135,7 +155,7 @@ class Pump:
                 continue
             if port.pollable:
                 self._fds.append(port.fileno())
-                self.loop.add_reader(port.fileno(), self.run)
+                self.loop.add_reader(port.fileno(), self._frame)
             elif hasattr(port, "on_frame"):
                 port.on_frame = self.soon
 
@@ -159,4 +179,4 @@ class Pump:
             self.stack.pump = None
 
 
-public(Pump, "run", "stop")
+public(Pump, "run", "stop", "connect", "listen", "abort")

@@ -311,10 +311,7 @@ async def connected(pump, conn):
                 return
             await waiter.wait()
     except BaseException:
-        conn.waiter = None
-        pump.now()
-        conn.abort()
-        pump.soon()
+        pump.abort(conn)
         raise
 
 
@@ -324,8 +321,10 @@ class Waiter:
     def __init__(self, pump):
         self._pump = pump
         self._future = None
+        self._told = False      # since the last `wait`, perhaps before there was a future
 
     def __call__(self):
+        self._told = True
         future = self._future
         if future is not None and not future.done():
             if self._pump.elsewhere():
@@ -334,10 +333,12 @@ class Waiter:
                 future.set_result(None)
 
     async def wait(self):
-        """Until it is called."""
+        """Until it is called, or at once if it was: look again then."""
         self._future = self._pump.loop.create_future()
-        self._pump.soon()
-        await self._future
+        if not self._told:
+            self._pump.soon()
+            await self._future
+        self._told = False
 
 
-public(StreamTransport, "write", "write_eof", "close", "abort", "resume_reading")
+public(StreamTransport, "write", "write_eof", "close", "abort", "_force_close", "resume_reading")
