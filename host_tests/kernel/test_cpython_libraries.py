@@ -6,7 +6,7 @@ import textwrap
 import time
 
 import pytest
-from play import KERNEL, OURS, Pair
+from play import BOARD, KERNEL, OURS, Pair
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,16 @@ def serve(pair, port, code):
 
 @pytest.mark.parametrize("passive", (True, False))
 def test_ftplib(pair, passive):
-    pytest.importorskip("pyftpdlib")
+    server = next(BOARD.glob("pyftpdlib-*"), None)
+    if server is None:
+        pytest.skip("needs pyftpdlib, of tools/requirements.txt")
+    if sys.version_info >= (3, 12):
+        pytest.importorskip("pyasyncore")
+        pytest.importorskip("pyasynchat")
     port = 2121 + passive
     serve(pair, port, """
+        import sys
+        sys.path.insert(0, %r)
         from pyftpdlib.authorizers import DummyAuthorizer
         from pyftpdlib.handlers import FTPHandler
         from pyftpdlib.servers import FTPServer
@@ -46,7 +53,7 @@ def test_ftplib(pair, passive):
         authorizer.add_user("user", "word", ".", perm="elradfmw")
         FTPHandler.authorizer = authorizer
         FTPServer((%r, %d), FTPHandler).serve_forever()
-    """ % (KERNEL, port))
+    """ % (str(server), KERNEL, port))
     (pair.folder / "down").write_bytes(bytes(range(256)) * 1000)
     out = pair.play("cpython", """
         import ftplib, io
