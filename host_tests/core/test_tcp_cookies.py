@@ -389,3 +389,31 @@ def test_five_thousand_syns_do_not_keep_real_clients_out():
     for s in served:
         assert NAMES[s.conn.state] == "ESTABLISHED"
         s.close()
+
+
+def test_a_second_copy_of_the_syn_does_no_harm():
+    """One copy of a SYN got a cookie, another, when there was room again, a connection."""
+    for first in (True, False):
+        p, server = full()
+        p.send("S", options=b"\2\4\5\xb4")
+        p.one("SA", 0, 1)
+        cookie = p.iss
+        assert stateless(p)
+        tcp = p.stack.tcp
+        tcp.half_open_max = 20
+        server.listen(20)
+        p.send("S", options=b"\2\4\5\xb4")
+        p.one("SA", 0, 1)
+        assert not stateless(p) and p.iss != cookie
+        half_open = len(server.listener.half_open)
+        if first:
+            # The peer believes the cookie, which it has got first.
+            p.iss = cookie
+        p.send("PA", 1, 1, b"hello")
+        s, _ = server.accept()
+        s.setblocking(False)
+        assert s.recv(9) == b"hello"
+        assert tcp.count["cookie"] == first and tcp.count["bad_ack"] == 0
+        assert len(server.listener.half_open) == half_open - 1
+        p.run(100)
+        p.one("A", 1, 6)
