@@ -6,7 +6,8 @@ PYTEST = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 export RUNTIME TAP PORT CHIP BOARD PARTS MICROPY_DIR
 
-.PHONY: bench bench-loss bench-pico chips clean differential env faults firmware goodput help hil lint mpy pico plot run serial sim size test test-core test-fast test-pico
+.PHONY: bench bench-aio bench-loss bench-pico chips clean differential env faults firmware goodput
+.PHONY: help hil lint mpy pico plot run serial sim size test test-core test-fast test-pico
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +64,9 @@ bench-loss: env ## TCP with frames lost, the kernel on both ends beside it (root
 
 bench-pico: env ## cycles, KB/s and RAM of an emulated Pico, both chips; build/bench-pico.json (ARGS="--chip w5500 --profile")
 	@$(PY) tools/bench_pico.py $(ARGS)
+
+bench-aio: env ## asyncio streams over a stack, beside asyncio's own (root for the kernel's part)
+	@$(PY) tools/bench_aio.py $(ARGS)
 
 mpy: env ## spinet as .mpy files for a board (ARGS="--arch armv7emsp --to DIRECTORY")
 	@$(PY) tools/mpy.py $(ARGS)
