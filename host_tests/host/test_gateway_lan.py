@@ -14,7 +14,7 @@ from boards import HostServer, echo
 from gateway import Forward, Gateway, Lan, Outward, Recorder
 from gateway import record as record_module
 from gateway.forwards import Follower
-from spinet import Stack, dhcp, dns
+from spinet import Stack, addr, dhcp, dns
 from spinet import socket as ss
 from spinet.ports.datagram import Datagram
 
@@ -22,20 +22,26 @@ HOST = "10.0.2.2"
 
 
 class Boards:
-    """`n` stacks that get their addresses by DHCP, on one switch with a gateway in a thread."""
+    """`n` stacks on one switch with a gateway in a thread; with `ask` their addresses come by
+    DHCP, which takes its time to look for conflicts."""
 
-    def __init__(self, n, forwards=(), **more):
+    def __init__(self, n, ask=False, **more):
         ports = free_ports(2 * n)
         links = list(zip(ports[::2], ports[1::2]))
         self.lan = Lan(links, **more)
-        self.gateway = Gateway(self.lan, forwards=forwards, servers=[])
+        self.gateway = Gateway(self.lan, servers=[])
         self.stacks = []
         for i, (ours, theirs) in enumerate(links):
             stack = Stack()
             port = Datagram(("127.0.0.1", theirs), ("127.0.0.1", ours), mac="02:00:00:00:01:%02x" % i)
             stack.ip = ip = stack.add(port)
-            stack.client = dhcp.Dhcp(ip, hostname="board%d" % (i + 1))
-            stack.client.start()
+            if ask:
+                stack.client = dhcp.Dhcp(ip, hostname="board%d" % (i + 1))
+                stack.client.start()
+            else:
+                ip.add_address("10.0.2.%d/24" % (15 + i))
+                ip.set_ipv4_gateways([HOST])
+                stack.dns_servers.append(addr.parse(HOST))
             self.stacks.append(stack)
         self.thread = threading.Thread(target=self.gateway.run, daemon=True)
         self.thread.start()
@@ -91,7 +97,7 @@ def served(boards, i, port=7):
 
 
 def test_three_boards_talk_to_each_other_directly(make):
-    boards = make(3)
+    boards = make(3, ask=True)
     assert sorted(boards.addresses) == ["10.0.2.15", "10.0.2.16", "10.0.2.17"]
     ears = [boards.socket(i, ss.SOCK_DGRAM) for i in range(3)]
     for ear in ears:
@@ -123,9 +129,9 @@ def test_a_broadcast_reaches_every_board_and_not_the_world(make):
 
 
 def test_boards_have_names(make):
-    boards = make(2)
+    boards = make(2, ask=True)
     stack = boards.stacks[0]
-    assert stack.dns_servers == [HOST], "from DHCP"
+    assert [addr.fmt(a) for a in stack.dns_servers] == [HOST], "from DHCP"
     resolver = dns.resolver(stack)
     assert resolver.resolve("board2.lan") == [boards.addresses[1]]
     assert resolver.resolve("gateway") == [HOST]
@@ -143,7 +149,7 @@ def test_the_table_of_stations_is_bounded(make):
             boards.stacks[0].poll()
             time.sleep(0.001)
     assert len(boards.lan.switch._table) == size
-    assert dns.resolver(boards.stacks[0]).resolve("board2.lan") == [boards.addresses[1]]
+    assert dns.resolver(boards.stacks[0]).resolve("gateway.lan") == [HOST]
 
 
 def test_forwards_come_and_go_while_it_runs(make):
@@ -210,11 +216,11 @@ def test_udp_from_a_board_by_the_gateways_address(make):
     boards = make(1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        server.settimeout(5)
         boards.gateway.add_forward("out:udp:514:127.0.0.1:%d" % server.getsockname()[1])
         sock = boards.socket(0, ss.SOCK_DGRAM)
         sock.sendto(b"log", (HOST, 514))
-        boards.stacks[0].poll()
+        boards.until(lambda: boards.gateway.count["udp_out"])
+        server.settimeout(5)
         data, peer = server.recvfrom(100)
         server.sendto(data * 2, peer)
         boards.until(lambda: sock.ready() & 1)
@@ -269,7 +275,7 @@ def tshark(path, *options):
 
 def test_tshark_reads_everything_by_the_boards_names(make, tmp_path):
     path = tmp_path / "all.pcap"
-    boards = make(3, record=Recorder(str(path)))
+    boards = make(3, ask=True, record=Recorder(str(path)))
     ears = [boards.socket(i, ss.SOCK_DGRAM) for i in range(3)]
     for ear in ears:
         ear.bind(("0.0.0.0", 99))
