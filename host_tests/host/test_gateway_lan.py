@@ -1,4 +1,4 @@
-"""Several boards on the gateway's switch, forwards both ways while it runs, and what is recorded."""
+"""Several boards on the gateway's switch, forwards both ways while it runs, and records."""
 import os
 import shutil
 import socket
@@ -33,7 +33,8 @@ class Boards:
         self.stacks = []
         for i, (ours, theirs) in enumerate(links):
             stack = Stack()
-            port = Datagram(("127.0.0.1", theirs), ("127.0.0.1", ours), mac="02:00:00:00:01:%02x" % i)
+            port = Datagram(("127.0.0.1", theirs), ("127.0.0.1", ours),
+                            mac="02:00:00:00:01:%02x" % i)
             stack.ip = ip = stack.add(port)
             if ask:
                 stack.client = dhcp.Dhcp(ip, hostname="board%d" % (i + 1))
