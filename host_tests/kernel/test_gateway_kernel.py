@@ -143,3 +143,16 @@ def test_dig(way, need):
         assert dig("+short", "-x", "10.0.2.2").strip() == "gateway.lan."
         assert "ANSWER: 0" in dig("gateway.lan", "AAAA")
         assert dig("+short", "localhost").strip() == "10.0.2.2", "the host's, by its resolver"
+
+
+def test_ping_without_root(way, need):
+    """By the kernel's ICMP sockets for everybody, where it has them on."""
+    need("ping")
+    way.address()
+    way.host.run("sysctl", "-qw", "net.ipv4.ping_group_range=0 2147483647")
+    text = way.board.run("ping", "-c", "3", "-i", "0.05", FAR)
+    assert "3 received" in text
+    flow, = way.gateway.pings.flows.values()
+    assert not flow.raw
+    text = way.board.run("sh", "-c", "ping -c 1 -t 2 -W 2 %s || true" % FAR)
+    assert re.search("From %s.*Time to live exceeded" % ROUTER, text), text
