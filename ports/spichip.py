@@ -1,7 +1,7 @@
 """What the drivers of SPI Ethernet chips share: pins, the shared bus, MAC address, buffer views."""
 import time
 
-from spinet.prim import ticks_add, ticks_diff, ticks_ms
+from spinet.prim import IMPLEMENTATION, IOBase, ticks_add, ticks_diff, ticks_ms
 
 _RETRY_MS = 1000        # between attempts to bring up a chip that does not answer
 _GIVE_UP_MS = 600       # a chip that does not answer this long after a reset is not there
@@ -60,6 +60,7 @@ class SpiPort:
         self._sleep = sleep or getattr(time, "sleep_ms", _sleep_ms)
         self._edge = True       # the interrupt line fell since the driver last looked
         self.wake = None        # called, with the pin, whenever it falls
+        self._line = None if irq is None or IMPLEMENTATION == "cpython" else _Line(self)
         self._rx_buf = self._rx_views = None
         self._tx_buf = self._tx_views = None
         self._tx_next = None    # a buffer that was sent from while `_tx_buf` was another ...
@@ -112,8 +113,8 @@ class SpiPort:
 
     @property
     def pollable(self):
-        """What the interrupt pin offers to `select.poll()`, if anything."""
-        return getattr(self._irq, "pollable", None)
+        """What a sleeping loop gives to `select.poll()`; None without an interrupt pin."""
+        return getattr(self._irq, "pollable", self._line)
 
     # --- coming up ---
 
@@ -284,6 +285,22 @@ class SpiPort:
             return self.__class__.sendv(self, pieces)
         finally:
             self._give()
+
+
+class _Line(IOBase):
+    """The interrupt line as a stream that can be read when a frame may wait.
+
+    An interrupt ends MicroPython's sleep in `poll`, which then asks here.
+    """
+
+    def __init__(self, port):
+        self._port = port
+
+    def ioctl(self, request, flags):
+        if request == 3:        # MP_STREAM_POLL
+            port = self._port
+            return flags & 1 if port._state == UP and (port._edge or not port._irq()) else 0
+        return -1 if request == 10 else 0       # no file descriptor
 
 
 def _views(buf):

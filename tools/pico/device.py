@@ -135,9 +135,12 @@ class Device:
 
 def configure(pico, settings):
     """Write netcfg.json on a Pico that was just switched on, and switch it on again."""
+    chip = pico.chip
+    strict, chip.strict = chip.strict, False    # it may be another chip than the defaults say
     pico.expect(b"spinet> ")
     pico.exec("import json\nwith open('netcfg.json', 'w') as f: f.write(json.dumps(%r))" % settings)
     pico.reset()
+    chip.strict = strict
 
 
 def main():

@@ -96,7 +96,7 @@ class Pico:
         settings = dict(PINS, head=head, seed=seed, baud=baud)
         self.process = subprocess.Popen(
             [str(NODE), str(HERE / "main.mjs"), str(ROM), json.dumps(settings)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         self._to, self._from = self.process.stdin, self.process.stdout
         image_bytes = flash_image(pathlib.Path(image).read_bytes())
         whole = bytearray(flash) if flash else bytearray(b"\xff") * len(image_bytes)

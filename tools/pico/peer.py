@@ -14,6 +14,7 @@ from spinet.dhcpd import Dhcpd
 
 MAC = b"\x02\0\0\0\0\x01"
 _QUEUE = 500                # frames that a switch keeps
+_STEP_NS = 100000           # how exactly it keeps time while it drives the Pico
 _LATENCY_NS = 20000         # from the chip's last bit to the peer's software
 
 
@@ -28,6 +29,7 @@ class Cable:
         self.count = {"overrun": 0, "to_chip": 0, "to_host": 0}
         self.plugged = True
         self.on_frame = None        # called with (to the chip?, frame)
+        self.on_host = None         # called when the host has got one
         self.host = Host(self)
 
     def recv(self, buf):
@@ -39,6 +41,8 @@ class Cable:
 
     def send(self, buf, n):
         self.put(self.to_host, bytes(buf[0:n]), "to_host")
+        if self.on_host:
+            self.on_host()
         return True
 
     def put(self, queue, frame, name):
@@ -86,7 +90,7 @@ class Host:
 class Peer:
     """A host in the Pico's time.  `tasks` are functions called after each poll of `stack`."""
 
-    def __init__(self, address="10.0.0.1/24", dhcp=True, seed=1):
+    def __init__(self, address="10.0.0.1/24", dhcp=True, seed=1, lease_s=3600):
         self.time = Time(0)
         self.cable = Cable()
         self.tasks = []
@@ -95,17 +99,31 @@ class Peer:
         self.interface = self.stack.add(self.cable.host, address)
         if dhcp:
             network = address.rpartition(".")[0]
-            self.dhcp = Dhcpd(self.interface, network + ".15", network + ".99")
+            self.dhcp = Dhcpd(self.interface, network + ".15", network + ".99", lease_s)
         self._next = 0
+        self.cable.on_host = self.hurry
+
+    def hurry(self):
+        """A frame came."""
+        self._next = min(self._next, self.now() + _LATENCY_NS)
 
     def due(self):
         """When it wants to work, in nanoseconds of the Pico's time."""
-        if self.cable.to_host:
-            return min(self._next, self.now() + _LATENCY_NS)
         return self._next
 
     def now(self):
         return self.time.ms * 1000000 + self.time.ns
+
+    def drive(self, pico):
+        """From now on it is the peer that lets the Pico run: blocking calls of its sockets do."""
+        pico.peers.remove(self)
+
+        def wait(ms):
+            end = pico.nanos + ms * 1000000
+            while pico.nanos < end and not self.cable.to_host:
+                pico.run_to(min(end, pico.nanos + _STEP_NS))
+
+        self.stack.wait = wait
 
     def work(self):
         wait = self.stack.poll()
