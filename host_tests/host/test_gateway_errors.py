@@ -139,12 +139,15 @@ def test_udp_to_a_closed_port_is_refused(net):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.7", 0))
         port = probe.getsockname()[1]
+    ear = net.socket(ss.SOCK_RAW, ss.IPPROTO_ICMP, timeout=5)
     sock = net.socket(ss.SOCK_DGRAM)
     sock.connect((ELSEWHERE, port))
     sock.send(b"x")
     with pytest.raises(OSError) as caught:
         sock.recv(10)
     assert caught.value.errno == errno.ECONNREFUSED
+    packet = ear.recv(200)
+    assert addr.fmt(packet, 12) == ELSEWHERE and tuple(packet[20:22]) == (3, 3)
 
 
 @pytest.mark.parametrize("code, wanted", [

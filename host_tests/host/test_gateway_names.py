@@ -206,6 +206,7 @@ def test_an_answer_to_another_question_is_ignored(make, monkeypatch):
         net = make(servers=[("127.0.0.1", liar.port)])
         with pytest.raises(OSError):
             dns.resolver(net.stack).resolve("example.test")
+    assert net.gateway.count["dns_failed"] >= 1, "it is the gateway that would not have it"
 
 
 def test_questions_under_way_are_bounded(make, monkeypatch):
