@@ -107,8 +107,8 @@ class Nameserver:
         while inner is not None:
             took = True
             if len(self.streams) >= STREAMS:
-                inner.abort()
                 self.count["dns_busy"] += 1
+                inner.abort()
             else:
                 self.streams.add(Stream(self, inner))
             inner = self.listener.accept()
