@@ -4,7 +4,7 @@ PY = build/venv/bin/python
 # More workers than most machines here have cores: many tests wait for the other end.
 PYTEST = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
-export RUNTIME TAP PORT CHIP BOARD PARTS MICROPY_DIR
+export RUNTIME TAP PORT CHIP BOARDS PCAP FORWARDS BOARD PARTS MICROPY_DIR
 
 .PHONY: bench bench-aio bench-loss bench-pico chips clean differential env faults firmware goodput
 .PHONY: help hil lint mpy pico plot run serial sim size test test-core test-fast test-pico
@@ -12,7 +12,7 @@ export RUNTIME TAP PORT CHIP BOARD PARTS MICROPY_DIR
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: env ## a virtual board with a web page, no root, no hardware (RUNTIME=cpython, CHIP=enc28j60, TAP=name, PORT=n)
+run: env ## a virtual board with a web page, no root, no hardware (RUNTIME=cpython, CHIP=enc28j60, BOARDS=3, PCAP=file, FORWARDS=file, TAP=name, PORT=n)
 	@$(PY) tools/run.py
 
 serial: env ## a virtual board as a serial device, build/ttyBOARD, for its console and mpremote (CHIP=, RUNTIME=)
