@@ -111,7 +111,8 @@ def test_package_json_is_up_to_date():
 
 def test_package_json_covers_the_tree():
     listed = {to for to, _ in json.loads(package_json.PACKAGE.read_text())["urls"]}
-    left_out = {name for name in here() - listed - program() if name.split("/")[1] not in ("aio", "testing")}
+    left_out = {name for name in here() - listed - program()
+                if name.split("/")[1] not in ("aio", "testing")}
     assert {Path(name).name for name in left_out} <= package_json.HOST_ONLY
 
 
