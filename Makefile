@@ -7,7 +7,7 @@ PYTEST = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 export RUNTIME TAP PORT CHIP BOARD PARTS MICROPY_DIR
 
 .PHONY: help run serial test test-core test-fast sim plot goodput differential faults chips
-.PHONY: bench bench-loss mpy size lint clean env firmware pico test-pico
+.PHONY: bench bench-loss mpy size lint clean env firmware pico test-pico bench-pico
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench: env ## rates and throughput against the kernel (root); a table and build/
 
 bench-loss: env ## TCP with frames lost, the kernel on both ends beside it (root); build/bench-loss.json
 	@$(PY) tools/bench_loss.py $(ARGS)
+
+bench-pico: env ## cycles, KB/s and RAM of an emulated Pico, both chips; build/bench-pico.json (ARGS="--chip w5500 --profile")
+	@$(PY) tools/bench_pico.py $(ARGS)
 
 mpy: env ## spinet as .mpy files for a board (ARGS="--arch armv7emsp --to DIRECTORY")
 	@$(PY) tools/mpy.py $(ARGS)

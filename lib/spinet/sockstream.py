@@ -308,7 +308,7 @@ class StreamSocket(Socket):
     def getsockname(self):
         """The local `(host, port)`."""
         if self.conn is not None:
-            return fmt(self.conn.path.src), self.conn.lport
+            return fmt(self.conn.path.src), self.conn.lport()
         if self.listener is not None:
             return fmt(self.listener.addr or ANY), self.listener.port
         return fmt(self._local[0] or ANY), self._local[1]
@@ -317,7 +317,7 @@ class StreamSocket(Socket):
         """The peer's `(host, port)`."""
         if self.conn is None:
             raise os_error(ENOTCONN)
-        return fmt(self.conn.path.dst), self.conn.rport
+        return fmt(self.conn.path.dst), self.conn.rport()
 
     def _option(self, level, option, otherwise):
         for known in self._options or ():

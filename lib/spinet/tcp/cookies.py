@@ -59,7 +59,7 @@ class Cookies:
         while mss and MSS[mss] > c.mss + len(c.head) - 20:
             mss -= 1
         self._last = tick = self._tick()
-        copy(c.head, 4, self._make(path, c.lport, c.rport, bytes(buf[s + 4:s + 8]), tick, mss),
+        copy(c.head, 4, self._make(path, c.lport(), c.rport(), bytes(buf[s + 4:s + 8]), tick, mss),
              0, 4)
         if len(c.head) > 20:
             low = c.snd_shift if c.flags & SCALED else _NO_SCALE
