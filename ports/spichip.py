@@ -140,14 +140,18 @@ class SpiPort:
         if self._linked:
             self._linked = False
             self.count["link_down"] += 1
-        self._give_up_at = ticks_add(now, _GIVE_UP_MS)
         self._looks = 0
         if pin and self._reset is not None:
             self._reset(0)
+        else:
+            self._soft_reset()
+        # What led here may have taken longer than the pulse lasts: `now` is too old to time it by.
+        now = self._clock()
+        self._give_up_at = ticks_add(now, _GIVE_UP_MS)
+        if pin and self._reset is not None:
             self._state = _PULSE
             self._at = ticks_add(now, _PULSE_MS)
         else:
-            self._soft_reset()
             self._state = _WAKING
             self._at = ticks_add(now, _START_MS)
 
