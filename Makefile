@@ -4,15 +4,15 @@ PY = build/venv/bin/python
 # More workers than most machines here have cores: many tests wait for the other end.
 PYTEST = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
-export RUNTIME TAP PORT CHIP BOARD PARTS MICROPY_DIR
+export RUNTIME TAP PORT CHIP BOARDS PCAP FORWARDS BOARD PARTS MICROPY_DIR
 
-.PHONY: help run serial test test-core test-fast sim plot goodput differential faults chips
-.PHONY: bench bench-loss mpy size lint clean env firmware pico test-pico hil
+.PHONY: bench bench-aio bench-loss bench-pico chips clean differential env faults firmware goodput
+.PHONY: help hil lint mpy pico plot run serial sim size test test-core test-fast test-pico
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: env ## a virtual board with a web page, no root, no hardware (RUNTIME=cpython, CHIP=enc28j60, TAP=name, PORT=n)
+run: env ## a virtual board with a web page, no root, no hardware (RUNTIME=cpython, CHIP=enc28j60, BOARDS=3, PCAP=file, FORWARDS=file, TAP=name, PORT=n)
 	@$(PY) tools/run.py
 
 serial: env ## a virtual board as a serial device, build/ttyBOARD, for its console and mpremote (CHIP=, RUNTIME=)
@@ -61,6 +61,12 @@ bench: env ## rates and throughput against the kernel (root); a table and build/
 
 bench-loss: env ## TCP with frames lost, the kernel on both ends beside it (root); build/bench-loss.json
 	@$(PY) tools/bench_loss.py $(ARGS)
+
+bench-pico: env ## cycles, KB/s and RAM of an emulated Pico, both chips; build/bench-pico.json (ARGS="--chip w5500 --profile")
+	@$(PY) tools/bench_pico.py $(ARGS)
+
+bench-aio: env ## asyncio streams over a stack, beside asyncio's own (root for the kernel's part)
+	@$(PY) tools/bench_aio.py $(ARGS)
 
 mpy: env ## spinet as .mpy files for a board (ARGS="--arch armv7emsp --to DIRECTORY")
 	@$(PY) tools/mpy.py $(ARGS)

@@ -40,7 +40,8 @@ class Lab:
             (pathlib.Path(flash) / "program.py").write_text(program)
         self.gateway = Gateway(
             Datagram(local=("127.0.0.1", link[1]), remote=("127.0.0.1", link[0])),
-            forwards=[Forward(protocol, 0, BOARD, number) for protocol, number in forwards])
+            forwards=[Forward(protocol, 0, BOARD, number) for protocol, number in forwards],
+            servers=[("127.0.0.1", 53)])        # no name is asked for outside this machine
         if serial:
             from board.device import Device
 

@@ -1,22 +1,23 @@
-"""A virtual board on this machine: start it, show it, stop it cleanly.
+"""Virtual boards on this machine: start them, show them, stop them cleanly.
 
 `make run` runs this.  Settings come from options or from the environment:
 PORT (of the page; default 8080 or the next free one), RUNTIME (micropython,
-cpython, or pico: real firmware in an emulator), CHIP (w5500 or enc28j60), TAP
-(the name of a TAP device to put the board on, as root, instead of the gateway).
+cpython, or pico: real firmware in an emulator), CHIP (w5500 or enc28j60), BOARDS (how many, on
+one switch), PCAP (a file or named pipe for every frame; with {} in its name one for each board),
+FORWARDS (a file of ports that lead elsewhere), TAP (the name of a TAP device to put the board
+on, as root, instead of the gateway).
 """
 import argparse
 import http.client
 import json
 import os
 import pathlib
-import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
 import urllib.parse
+import urllib.request
 
 REPO = pathlib.Path(__file__).resolve().parents[1]
 for entry in (str(REPO / "lib"), str(REPO / "tools")):
@@ -24,192 +25,64 @@ for entry in (str(REPO / "lib"), str(REPO / "tools")):
         sys.path.insert(0, entry)
 
 from board import launch  # noqa: E402
-from gateway import Forward, Gateway  # noqa: E402
-from spinet.ports.datagram import Datagram  # noqa: E402
+from networks import BOARD, Failed, GatewayNetwork, TapNetwork  # noqa: E402
 
-BOARD = launch.ADDRESS.split("/")[0]
 DEFAULT_PORT = 8080
 _START_S = 30
 _PLAIN_EVERY_S = 5
 _DEATHS, _DEATHS_S = 5, 30          # that many deaths in that time: give up
 
 
-class Failed(Exception):
-    """The run cannot start or go on; the argument says why, to a person."""
-
-
-class GatewayNetwork:
-    """The board behind the gateway, its ports forwarded from 127.0.0.1."""
-
-    name = "gateway"
-
-    def __init__(self, link, port, exact):
-        board_port, our_port = link
-        self.gateway = self.open(our_port, board_port, port, exact)
-        tcp = {f.board_port: f.host_port for f in self.gateway.opened if f.protocol == "tcp"}
-        udp = {f.board_port: f.host_port for f in self.gateway.opened if f.protocol == "udp"}
-        self.url = "http://127.0.0.1:%d/" % tcp[80]
-        self.page_port = tcp[80]
-        self.hints = [
-            ("the page, in a browser", self.url),
-            ("the same as data", "curl %sstatus.json" % self.url),
-            ("TCP echo (type, Ctrl-C)", "nc 127.0.0.1 %d" % tcp[7]),
-            ("UDP echo", "echo hello | nc -u -w1 127.0.0.1 %d" % udp[7]),
-            ("receive speed", "head -c 10M /dev/zero | nc -N 127.0.0.1 %d" % tcp[9]),
-            ("send speed", "nc 127.0.0.1 %d | head -c 10M | wc -c" % tcp[19]),
-            ("ping", "needs a real interface: make run TAP=spinet0 (root)"),
-        ]
-        self.thread = threading.Thread(target=self.gateway.run, daemon=True)
-        self.thread.start()
-
-    def alive(self):
-        """True while it works."""
-        return self.thread.is_alive()
-
-    @staticmethod
-    def open(our_port, board_port, port, exact):
-        for page in [port] if exact else range(port, port + 20):
-            link = Datagram(local=("127.0.0.1", our_port), remote=("127.0.0.1", board_port))
-            forwards = [Forward("tcp", page, BOARD, 80)] + [
-                Forward(protocol, 0, BOARD, number)
-                for protocol, number in (("tcp", 7), ("udp", 7), ("tcp", 9), ("tcp", 19))]
-            try:
-                return Gateway(link, forwards=forwards)
-            except OSError as error:
-                reason = error
-        if exact:
-            raise Failed("port %d of 127.0.0.1 cannot be used (%s); choose another: "
-                         "make run PORT=%d" % (port, reason.strerror, port + 1))
-        raise Failed("no free port from %d to %d: %s" % (port, port + 19, reason.strerror))
-
-    def summary(self):
-        """One line of counters of the gateway."""
-        count = self.gateway.count
-        return "TCP connections %d in, %d out, %s in, %s out; UDP %d in, %d out" % (
-            count["tcp_in"], count["tcp_out"], size(count["bytes_in"]), size(count["bytes_out"]),
-            count["udp_in"], count["udp_out"])
-
-    def close(self):
-        self.gateway.stop()
-        self.thread.join(3)
-        self.gateway.close()
-
-
-class TapNetwork:
-    """The board on a TAP device: threads carry frames between it and the board's link."""
-
-    name = "bridge"
-
-    def __init__(self, link, name):
-        from spinet.ports.tap import Tap
-
-        board_port, our_port = link
-        if shutil.which("ip") is None:
-            raise Failed("TAP needs the `ip` program (package iproute2)")
-        try:
-            self.tap = Tap(name)
-        except OSError as error:
-            raise Failed("cannot open TAP device %s: %s (it needs root)" % (name, error)) from None
-        for command in (["address", "replace", launch.GATEWAY + "/24", "dev", name],
-                        ["link", "set", name, "up"]):
-            subprocess.run(["ip"] + command, check=True)
-        self.link = Datagram(local=("127.0.0.1", our_port), remote=("127.0.0.1", board_port))
-        self.url = "http://%s/" % BOARD
-        self.hints = [
-            ("the page, in a browser", self.url),
-            ("the same as data", "curl %sstatus.json" % self.url),
-            ("ping", "ping %s" % BOARD),
-            ("TCP echo (type, Ctrl-C)", "nc %s 7" % BOARD),
-            ("UDP echo", "echo hello | nc -u -w1 %s 7" % BOARD),
-            ("send speed", "nc %s 19 | head -c 10M | wc -c" % BOARD),
-            ("every frame", "tcpdump -ni %s" % name),
-        ]
-        self.bridge = Bridge(self.tap, self.link)
-
-    def summary(self):
-        """One line of counters of the bridge."""
-        return "frames to the board %d, from it %d" % tuple(self.bridge.carried)
-
-    def alive(self):
-        """True while it works."""
-        return all(thread.is_alive() for thread in self.bridge.threads)
-
-    def close(self):
-        self.bridge.close()
-        self.tap.close()
-        self.link.close()
-
-
-def size(n):
-    """Bytes in text: 3.4 MB."""
-    if n < 1000:
-        return "%d B" % n
-    n /= 1000
-    for unit in ("KB", "MB"):
-        if n < 1000:
-            return "%.1f %s" % (n, unit)
-        n /= 1000
-    return "%.1f GB" % n
-
-
-class Bridge:
-    """Carries frames between two ports, each way, until closed."""
-
-    def __init__(self, a, b):
-        self.carried = [0, 0]
-        self.running = True
-        self.threads = [
-            threading.Thread(target=self.carry, args=(a, b, 0), daemon=True),
-            threading.Thread(target=self.carry, args=(b, a, 1), daemon=True)]
-        for thread in self.threads:
-            thread.start()
-
-    def carry(self, source, sink, way):
-        import select
-
-        ready = select.poll()
-        ready.register(source.fileno(), select.POLLIN)
-        buf = bytearray(2048)
-        while self.running:
-            n = source.recv(buf)
-            if n:
-                sink.send(buf, n)
-                self.carried[way] += 1
-            else:
-                ready.poll(500)
-
-    def close(self):
-        self.running = False
-        for thread in self.threads:
-            thread.join(2)
-
-
 class Run:
-    """One run: the network, the board, and the display, until `stop` is set."""
+    """One run: the network, the boards, and the display, until `stop` is set."""
 
-    def __init__(self, port, exact, runtime, tap, flash, chip="w5500"):
-        self.runtime = runtime
-        self.start_s = _START_S
-        self.chip = {"w5500": "W5500", "enc28j60": "ENC28J60"}[chip]
+    def __init__(self, args):
+        self.runtime = args.runtime
+        self.start_s = _START_S * (3 if args.runtime == "pico" else 1)
+        self.chip = {"w5500": "W5500", "enc28j60": "ENC28J60"}[args.chip]
         self.stop = threading.Event()
         self.console = None
         self.deaths = []
-        # The kernel at the other end of a TAP device is no DHCP server.
-        settings = dict(launch.STATIC if tap else {}, chip=chip)
-        link = launch.free_ports(2)
-        if runtime == "pico":
-            from pico.device import Device
-
-            flash = pathlib.Path(flash) / ("pico-%s%s.flash" % (chip, "-tap" if tap else ""))
-            self.start_s *= 3
-            self.board = Device(link, chip, flash=flash, on_line=self.line, settings=settings,
-                                link_path=str(REPO / "build/ttyPICO"))
+        port, exact = args.port or DEFAULT_PORT, args.port is not None
+        if args.tap and args.boards > 1:
+            raise Failed("several boards need the gateway's switch: BOARDS= without TAP=")
+        ports = launch.free_ports(2 * args.boards)
+        links = list(zip(ports[::2], ports[1::2]))
+        self.names = ["spinet"] if args.boards == 1 else [
+            "board%d" % (i + 1) for i in range(args.boards)]
+        self.boards = [self.make_board(i, link, args) for i, link in enumerate(links)]
+        self.board = self.boards[0]
+        if args.tap:
+            self.network = TapNetwork(links[0], args.tap)
         else:
-            self.board = launch.Board(launch.make_flash(flash, settings), link, runtime,
-                                      on_line=self.line, chip=chip)
-        self.network = TapNetwork(link, tap) if tap else GatewayNetwork(link, port, exact)
+            self.network = GatewayNetwork(
+                links, self.names, port, exact, args.pcap, args.forwards)
+            if self.network.follower:
+                self.network.follower.say = self.line
         self.before = None
         self.client = None      # the connection to the board's page
+
+    def make_board(self, i, link, args):
+        """Board number `i`, from 0, with a flash of its own."""
+        # The kernel at the other end of a TAP device is no DHCP server.
+        settings = dict(launch.STATIC if args.tap else {}, chip=args.chip)
+        number = "" if i == 0 else str(i + 1)
+        if args.boards > 1:
+            # All are made alike, down to the number that a chip's MAC address is made from.
+            settings.update(hostname=self.names[i], mac="02:73:70:69:6e:%02x" % (i + 1))
+
+        def on_line(text):
+            self.line("%s: %s" % (self.names[i], text) if args.boards > 1 else text)
+
+        if args.runtime == "pico":
+            from pico.device import Device
+
+            flash = pathlib.Path(args.flash) / ("pico-%s%s%s.flash" % (
+                args.chip, "-tap" if args.tap else "", number and "-" + number))
+            return Device(link, args.chip, flash=flash, on_line=on_line, settings=settings,
+                          link_path=str(REPO / ("build/ttyPICO" + number)))
+        return launch.Board(launch.make_flash(args.flash + number, settings), link, args.runtime,
+                            on_line=on_line, chip=args.chip)
 
     def line(self, text):
         """Something to show above the live display."""
@@ -235,34 +108,38 @@ class Run:
         return None
 
     def start(self):
-        """Start the board and wait until its page answers."""
-        self.board.start()
+        """Start the boards and wait until their pages answer."""
+        for board in self.boards:
+            board.start()
         deadline = time.monotonic() + self.start_s
-        while not self.stop.is_set():
-            if self.status():
-                return
-            if not self.board.alive():
-                raise Failed("the board ended while it started (status %s)" % self.board.stop())
-            if time.monotonic() > deadline:
-                raise Failed("the board runs, but its page does not answer after %d s"
-                             % self.start_s)
-            self.stop.wait(0.1)
+        for board, url in zip(self.boards, self.network.urls):
+            while not self.stop.is_set():
+                if self.status() if board is self.board else answers(url):
+                    break
+                if not board.alive():
+                    raise Failed("the board ended while it started (status %s)" % board.stop())
+                if time.monotonic() > deadline:
+                    raise Failed("the board runs, but its page does not answer after %d s"
+                                 % self.start_s)
+                self.stop.wait(0.1)
 
     def check(self):
-        """Start the board again if it died."""
+        """Start boards again that died."""
         if not self.network.alive():
             raise Failed("the %s ended" % self.network.name)
-        if self.board.alive() or self.stop.is_set():
-            return
-        status = self.board.stop()
-        now = time.monotonic()
-        self.deaths = [t for t in self.deaths if now - t < _DEATHS_S] + [now]
-        if len(self.deaths) >= _DEATHS:
-            raise Failed("the board ended %d times in %d s, the last time with status %s"
-                         % (_DEATHS, _DEATHS_S, status))
-        self.line("the board ended with status %s; starting it again" % status)
-        self.before = None
-        self.board.start()
+        self.network.look()
+        for board in self.boards:
+            if board.alive() or self.stop.is_set():
+                continue
+            status = board.stop()
+            now = time.monotonic()
+            self.deaths = [t for t in self.deaths if now - t < _DEATHS_S] + [now]
+            if len(self.deaths) >= _DEATHS:
+                raise Failed("the board ended %d times in %d s, the last time with status %s"
+                             % (_DEATHS, _DEATHS_S, status))
+            self.line("the board ended with status %s; starting it again" % status)
+            self.before = None
+            board.start()
 
     def rates(self, status):
         """Frames per second (received, sent) since the last call, or None at first."""
@@ -295,11 +172,14 @@ class Run:
                    % (self.chip, BOARD))
         else:
             runtime = {"cpython": "CPython", "micropython": "MicroPython"}[self.runtime]
-            yield ("A virtual board is up: firmware/main.py on %s, through a model of the %s, at %s"
-                   % (runtime, self.chip, BOARD))
+            what = "A virtual board is" if len(self.boards) == 1 else (
+                "%d virtual boards are" % len(self.boards))
+            yield ("%s up: firmware/main.py on %s, through a model of the %s, at %s"
+                   % (what, runtime, self.chip, BOARD))
         yield ""
         if self.runtime == "pico":
-            yield "  %-24s mpremote connect %s" % ("its serial line", self.board.path)
+            for board in self.boards:
+                yield "  %-24s mpremote connect %s" % ("its serial line", board.path)
         for what, how in self.network.hints:
             yield "  %-24s %s" % (what, how)
         yield ""
@@ -354,9 +234,27 @@ class Run:
         finally:
             if self.client:
                 self.client.close()
-            self.board.stop()
+            for board in self.boards:
+                board.stop()
             self.network.close()
             print("\nStopped." if sys.stdout.isatty() else "Stopped.", flush=True)
+
+
+def answers(url):
+    """Whether a page is there."""
+    try:
+        with urllib.request.urlopen(url + "status.json", timeout=2) as answer:
+            return answer.status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def board_count(text):
+    """How many boards, in text, for argparse."""
+    number = int(text)
+    if not 1 <= number <= 16:
+        raise argparse.ArgumentTypeError("1 to 16 boards, not %s" % text)
+    return number
 
 
 def port_number(text):
@@ -378,14 +276,21 @@ def main():
                         default=os.environ.get("RUNTIME") or "micropython")
     parser.add_argument("--chip", choices=("w5500", "enc28j60"),
                         default=os.environ.get("CHIP") or "w5500")
+    parser.add_argument("--boards", type=board_count, default=os.environ.get("BOARDS") or 1,
+                        help="how many, on one switch (default 1)")
+    parser.add_argument("--pcap", default=os.environ.get("PCAP") or None, metavar="FILE",
+                        help="record every frame; with {} in the name, a file for each board")
+    parser.add_argument("--forwards", metavar="FILE",
+                        default=os.environ.get("FORWARDS") or str(REPO / "build/forwards.txt"),
+                        help="lines such as tcp:2323:23, looked at while it runs "
+                        "(default build/forwards.txt)")
     parser.add_argument("--tap", default=os.environ.get("TAP") or None, metavar="NAME",
                         help="put the board on this TAP device (root), not behind the gateway")
     parser.add_argument("--flash", default=str(REPO / "build/board"), metavar="DIR",
                         help="directory that is the board's flash (default build/board)")
     args = parser.parse_args()
     try:
-        run = Run(args.port or DEFAULT_PORT, args.port is not None, args.runtime, args.tap,
-                  args.flash, args.chip)
+        run = Run(args)
     except (Failed, FileNotFoundError) as failure:
         print("make run: %s" % failure, file=sys.stderr)
         return 1

@@ -202,3 +202,36 @@ def test_tap_puts_the_board_on_a_real_interface(start):
     ping = subprocess.run(["ping", "-c1", "-W3", "10.0.2.15"], capture_output=True)
     assert ping.returncode == 0, ping.stdout
     assert run.end() == 0
+
+
+def test_three_boards_on_one_switch(start, tmp_path):
+    """Each has a page; one's own program would reach another by its name."""
+    pcap, forwards = tmp_path / "all.pcap", tmp_path / "forwards"
+    run = start("--boards", "3", "--pcap", str(pcap), "--forwards", str(forwards))
+    run.wait_for(r"Ctrl-C stops it", 60)
+    urls = sorted(set(re.findall(r"http://127\.0\.0\.1:\d+/", run.text)))
+    assert len(urls) == 3
+    seen = set()
+    for url in urls:
+        with urllib.request.urlopen(url + "status.json", timeout=20) as answer:
+            assert answer.status == 200
+            seen.add(answer.read())
+    assert len(seen) == 3
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    forwards.write_text("tcp:%d:10.0.2.17:7\n" % port)
+    run.wait_for(r"forward tcp:%d\S+: port %d" % (port, port))
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+        sock.sendall(b"to the third")
+        assert sock.recv(100) == b"to the third"
+    assert run.end() == 0
+    assert pcap.read_bytes().startswith(b"\n\r\r\n")
+    for name in (b"board1", b"board2", b"board3", b"gateway"):
+        assert name in pcap.read_bytes()
+
+
+def test_several_boards_need_the_switch(start):
+    run = start("--boards", "2", "--tap", "none")
+    run.wait_for("BOARDS= without TAP=")
+    assert run.process.wait(15) == 1

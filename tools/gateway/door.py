@@ -3,8 +3,8 @@
 A SYN from the board is held back while an ordinary socket of the host connects
 to where it wants to go.  When that succeeds, the SYN is given to our TCP as if
 it had just come, so the board's connection opens exactly when the real one has;
-when it is refused the board gets a reset, and when nobody answers a host
-unreachable, as if it had asked the far end itself.
+when it is refused the board gets a reset, and when nobody answers an ICMP error
+(errors.py), as if it had asked the far end itself.
 """
 import collections
 import errno
@@ -13,6 +13,8 @@ import socket
 
 from spinet.prim import cksum
 from spinet.tcp import output
+
+from gateway.errors import CODES
 
 MOST = 64               # that knock at once; the one that has waited longest makes room
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
@@ -48,7 +50,8 @@ class Door:
 
     def input(self, ip, buf, h, s, end):
         """A segment `buf[s:end]` of a datagram whose IPv4 header begins at `buf[h]`."""
-        if end - s >= 20 and buf[s + 13] & (_FIN | _SYN | _RST | _ACK) == _SYN and not ip.rx_group:
+        if (end - s >= 20 and buf[s + 13] & (_FIN | _SYN | _RST | _ACK) == _SYN
+                and not ip.rx_group and not self.gateway.serves(ip, buf, h, s)):
             key = bytes(buf[h + 12:h + 20]) + bytes(buf[s:s + 4])
             if key in self.knocking:
                 return              # it has sent its SYN again
@@ -70,10 +73,17 @@ class Door:
     def knock(self, knock):
         """Start the outside connection."""
         key = knock.key
-        knock.outer = outer = self.gateway.host_socket(socket.SOCK_STREAM)
         self.gateway.count["tcp_out"] += 1
-        code = outer.connect_ex((self.gateway.outside(key[4:8]), key[10] << 8 | key[11]))
-        if code not in (0, errno.EINPROGRESS):
+        try:
+            knock.outer = outer = self.gateway.host_socket(socket.SOCK_STREAM)
+        except OSError:         # too many files: it will send its SYN again
+            self.gateway.count["refused"] += 1
+            return
+        try:
+            code = outer.connect_ex(self.gateway.outside(key[4:8], key[10] << 8 | key[11], "tcp"))
+        except OSError as error:
+            code = error.errno
+        if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
             self.turn_away(knock, code)
             return
         if len(self.knocking) >= MOST:
@@ -113,7 +123,7 @@ class Door:
                 output.refuse(path, packet, knock.start, len(packet), len(packet))
         else:
             knock.ip.rx_group = False
-            stack.icmp.send_error(knock.ip, 3, 1, 0, packet, 0, len(packet))
+            stack.icmp.send_error(knock.ip, 3, CODES.get(code, 1), 0, packet, 0, len(packet))
 
     def take(self, conn):
         """The kernel socket of a connection that our TCP has accepted, None if it is gone."""

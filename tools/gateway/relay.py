@@ -10,6 +10,8 @@ import struct
 from spinet.errors import EINPROGRESS
 
 BUFFER = 65536              # bytes held per direction of a connection
+# A board that was switched off says nothing: ms of silence, ms between probes, probes.
+KEEPALIVE = 60000, 10000, 6
 RESET = struct.pack("ii", 1, 0)     # SO_LINGER of a socket whose close is to reset
 
 
@@ -72,6 +74,8 @@ class Relay:
             self.read_inner, self.write_outer, self.shut_outer, gateway.carried_out)
         self.watched = 0
         self.closed = False
+        if not connecting:
+            inner.keepalive(True, *KEEPALIVE)
         self.watch()
 
     def read_outer(self, view):
@@ -131,6 +135,7 @@ class Relay:
         if error:
             raise OSError(error, "cannot connect")
         self.connecting = False
+        self.inner.keepalive(True, *KEEPALIVE)
         return True
 
     def watch(self):
