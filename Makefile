@@ -6,8 +6,8 @@ PYTEST = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 export RUNTIME TAP PORT CHIP BOARDS PCAP FORWARDS BOARD PARTS MICROPY_DIR
 
-.PHONY: help run serial test test-core test-fast sim plot goodput differential faults chips
-.PHONY: bench bench-loss mpy size lint clean env firmware pico test-pico
+.PHONY: bench bench-aio bench-loss bench-pico chips clean differential env faults firmware goodput
+.PHONY: help hil lint mpy pico plot run serial sim size test test-core test-fast test-pico
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ firmware: env ## an image with spinet frozen in (BOARD=pico, PARTS="w5500 dhcp",
 test-pico: ## the tests on the emulated Pico; builds its firmware
 	@$(PYTHON) tools/env.py --tests
 	$(PY) -m pytest host_tests/pico $(ARGS)
+
+hil: ## the acceptance tests on a real board (PORT=/dev/ttyACM0, IFACE=eth1: the way to it)
+	@$(PYTHON) tools/env.py --tests
+	HIL_PORT="$(PORT)" HIL_IFACE="$(IFACE)" $(PY) -m pytest host_tests/pico/test_acceptance.py $(ARGS)
 
 test: ## all tests, on CPython and on both MicroPythons (ARGS="-k arp" for pytest)
 	@$(PYTHON) tools/env.py --tests
@@ -57,6 +61,12 @@ bench: env ## rates and throughput against the kernel (root); a table and build/
 
 bench-loss: env ## TCP with frames lost, the kernel on both ends beside it (root); build/bench-loss.json
 	@$(PY) tools/bench_loss.py $(ARGS)
+
+bench-pico: env ## cycles, KB/s and RAM of an emulated Pico, both chips; build/bench-pico.json (ARGS="--chip w5500 --profile")
+	@$(PY) tools/bench_pico.py $(ARGS)
+
+bench-aio: env ## asyncio streams over a stack, beside asyncio's own (root for the kernel's part)
+	@$(PY) tools/bench_aio.py $(ARGS)
 
 mpy: env ## spinet as .mpy files for a board (ARGS="--arch armv7emsp --to DIRECTORY")
 	@$(PY) tools/mpy.py $(ARGS)

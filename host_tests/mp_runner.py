@@ -166,7 +166,8 @@ def test_names(file):
     """The names of the tests in `file`, in order, without importing it."""
     names = []
     for node in ast.walk(ast.parse(Path(file).read_text(), str(file))):
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+        functions = ast.FunctionDef, ast.AsyncFunctionDef    # a decorator may make a test of these
+        if isinstance(node, functions) and node.name.startswith("test_"):
             names.append((node.lineno, node.name))
     return [name for _, name in sorted(names)]
 

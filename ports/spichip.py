@@ -60,7 +60,12 @@ class SpiPort:
         self._sleep = sleep or getattr(time, "sleep_ms", _sleep_ms)
         self._edge = True       # the interrupt line fell since the driver last looked
         self.wake = None        # called, with the pin, whenever it falls
-        self._line = None if irq is None or IMPLEMENTATION == "cpython" else _Line(self)
+        # (Attributes, not properties: with one in its class MicroPython looks through all of it,
+        # and its bases, whenever an attribute changes.)
+        self.has_irq = irq is not None
+        # What a sleeping loop gives to `select.poll()`; None without an interrupt pin.
+        line = None if irq is None or IMPLEMENTATION == "cpython" else _Line(self)
+        self.pollable = getattr(irq, "pollable", line)
         self._rx_buf = self._rx_views = None
         self._tx_buf = self._tx_views = None
         self._tx_next = None    # a buffer that was sent from while `_tx_buf` was another ...
@@ -106,16 +111,6 @@ class SpiPort:
 
     deinit = close
 
-    @property
-    def has_irq(self):
-        """Whether an interrupt comes with each frame."""
-        return self._irq is not None
-
-    @property
-    def pollable(self):
-        """What a sleeping loop gives to `select.poll()`; None without an interrupt pin."""
-        return getattr(self._irq, "pollable", self._line)
-
     # --- coming up ---
 
     def _begin(self):
@@ -145,14 +140,18 @@ class SpiPort:
         if self._linked:
             self._linked = False
             self.count["link_down"] += 1
-        self._give_up_at = ticks_add(now, _GIVE_UP_MS)
         self._looks = 0
         if pin and self._reset is not None:
             self._reset(0)
+        else:
+            self._soft_reset()
+        # What led here may have taken longer than the pulse lasts: `now` is too old to time it by.
+        now = self._clock()
+        self._give_up_at = ticks_add(now, _GIVE_UP_MS)
+        if pin and self._reset is not None:
             self._state = _PULSE
             self._at = ticks_add(now, _PULSE_MS)
         else:
-            self._soft_reset()
             self._state = _WAKING
             self._at = ticks_add(now, _START_MS)
 

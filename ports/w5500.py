@@ -37,7 +37,7 @@ class W5500(Chip):
 
     def __init__(self, spi, cs, *, irq=None, reset=None, mac=None, promiscuous=False,
                  lock=None, spi_init=None, clock=ticks_ms, sleep=None):
-        self._promiscuous = promiscuous
+        self.promiscuous = promiscuous
         self._groups = ()
         Chip.__init__(self, spi, cs, irq, reset, mac, lock, spi_init, clock, sleep,
                       0x04 if promiscuous else 0xB4)
@@ -227,7 +227,7 @@ class W5500(Chip):
         """
         self._groups = groups
         mode = 0xB4                     # MACRAW, MFEN, and MMB, MIP6B against what is not wanted
-        if self._promiscuous:
+        if self.promiscuous:
             mode &= ~0x80
         for mac in groups:
             if mac[0] == 1 and mac[1] == 0 and mac[2] == 0x5E:
@@ -244,14 +244,9 @@ class W5500(Chip):
             self._reconfigure = True
             self._at = self._clock()
 
-    @property
-    def promiscuous(self):
-        """Whether every frame is taken, whatever its destination; may be set."""
-        return self._promiscuous
-
-    @promiscuous.setter
-    def promiscuous(self, on):
-        self._promiscuous = on
+    def set_promiscuous(self, on):
+        """Take every frame, whatever its destination, or no longer."""
+        self.promiscuous = on
         self.filter(self._groups)
 
     # --- receive ---

@@ -131,17 +131,18 @@ def pip(specs, quiet=False):
 def install_board(spec, sha256):
     """Unpack a library for MicroPython into a directory of build/board, NAME-VERSION.
 
-    Many are published as a bare archive without `setup.py`: pip finds those, but will not have
-    them, so that the address in its complaint is what is taken.
+    Many are published as a bare archive without a `setup.py` that works: pip finds those, but
+    will not have them, so that the address that it names is what is taken.
     """
     target = BOARD / spec.replace("==", "-")
     if target.exists():
         return True
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        command = [PYTHON, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, spec]
+        command = [PYTHON, "-m", "pip", "download", "-vv", "--no-deps", "-d", folder, spec]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-        found = re.search(r" from (https://\S+\.tar\.gz) ", done.stdout + done.stderr)
+        found = re.search(re.escape(spec) + r" from (https://\S+\.tar\.gz)",
+                          done.stdout + done.stderr)
         file = next(folder.iterdir(), None)
         try:
             if file is None:

@@ -45,6 +45,33 @@ else:
 '''
 
 
+# Modules whose functions become native code: what a frame goes through.  (Each by itself: in code
+# for a Cortex-M0+ MicroPython up to 1.25 at least mistakes the names of a module after number 286,
+# an error in its `asm_thumb_add_reg_reg_offset`, and the one file of tcp/ has more.)
+NATIVE = (
+    "ports/w5500", "ports/w5500_chip", "ports/enc28j60", "ports/enc28j60_tx", "ethernet", "link",
+    "ipv4", "path", "icmp",
+    "udp", "tcp/__init__", "tcp/reno", "tcp/ranges", "tcp/rto", "tcp/limit", "tcp/options",
+    "tcp/output", "tcp/conn", "tcp/input", "timers", "stack", "sockstream",
+)
+
+
+_NOT_NATIVE = (ast.Yield, ast.YieldFrom, ast.FunctionDef, ast.Lambda)
+
+
+def native(text):
+    """A module's source with `@micropython.native` on all functions that can be."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and not node.decorator_list and not any(
+                isinstance(part, _NOT_NATIVE) or isinstance(part, ast.Raise) and part.exc is None
+                for part in ast.walk(node) if part is not node):
+            node.decorator_list = [ast.parse("micropython.native", mode="eval").body]
+    at = 1 if ast.get_docstring(tree) is not None else 0
+    tree.body.insert(at, ast.parse("import micropython").body[0])
+    return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+
+
 def stage(parts=(), modules=()):
     """Write the modules; (directory, file) of each.  `modules`: libraries, as directories."""
     unknown = set(parts) - set(PARTS)
@@ -54,7 +81,11 @@ def stage(parts=(), modules=()):
     wanted = set(parts or PARTS)
     target = BUILD / "frozen"
     shutil.rmtree(target, ignore_errors=True)
-    files = {name: text for name, text in mpy.sources().items() if taken(name, wanted)}
+    files = {name: text for name, text in mpy.sources(merge=False).items() if taken(name, wanted)}
+    for name in NATIVE:
+        name = f"spinet/{name}.py"
+        if name in files:
+            files[name] = native(files[name])
     if "app" in wanted:
         files.update(app())
     for library in modules:

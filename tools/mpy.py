@@ -124,14 +124,15 @@ class _Inline(ast.NodeTransformer):
         return node
 
 
-def sources(inline=True):
+def sources(inline=True, merge=True):
     """{path on the board: source} of every module a board may need."""
     found = {name: (ROOT / file).read_text() for name, file in package_json.modules()}
     if inline:
         paths = {module_name(path): path for path in found if path != NEEDS_EMITTER}
         constants = Constants({name: found[path] for name, path in paths.items()})
         trees = {name: constants.inlined(name) for name in paths}
-        trees = Merger(trees, "spinet.tcp", MERGED).merged()
+        if merge:
+            trees = Merger(trees, "spinet.tcp", MERGED).merged()
         emitter = found[NEEDS_EMITTER]
         found = {paths[name]: ast.unparse(tree) + "\n" for name, tree in trees.items()}
         found[NEEDS_EMITTER] = emitter

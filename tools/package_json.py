@@ -8,7 +8,7 @@ PACKAGE = ROOT / "package.json"
 VERSION = "0.1.0"
 # No board has what these need.
 HOST_ONLY = {
-    "prim_cpython.py", "cpython.py", "selecting.py", "threaded.py",
+    "prim_cpython.py", "cpython.py", "descriptor.py", "secure.py", "selecting.py", "threaded.py",
     "datagram.py", "rawsocket.py", "tap.py", "tun.py",
 }
 

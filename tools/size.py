@@ -114,6 +114,45 @@ CUT
 since("a UDP socket, beyond its ring", SOCKETS, spinet.udp.BUFFER)
 """
 
+# What so many sockets take together; on a connection's either end there is one.
+COUNTS = r"""
+import gc
+import net
+from spinet.socket import SOCK_DGRAM
+n = net.Net(rcvbuf=RING, sndbuf=RING)
+for host in n.hosts:
+    host.tcp.connections_max = 200
+kept = [n.pair(99)]
+n.run(1000)
+kept[0][0].close()
+kept[0][1].close()
+n.run(200000)
+kept.clear()
+gc.collect()
+CUT
+gc.collect()
+CUT
+n.run(1000)
+gc.collect()
+CUT
+start = gc.mem_alloc()
+CUT
+for i in range(COUNT):
+    kept.append(n.pair(100 + i) if TCP else n.b.socket(SOCK_DGRAM))
+    if not TCP:
+        kept[-1].bind(("", 100 + i))
+n.run(1000)
+gc.collect()
+CUT
+gc.collect()        # what a first one has found may have held on to more
+CUT
+print((gc.mem_alloc() - start) // (1 + TCP))
+"""
+# Firmware for the RP2040 (1.25) has no `weakref`, with which spinet would notice dropped sockets.
+WITHOUT = """
+import sys
+sys.modules["weakref"] = sys
+"""
 
 # What of TCP a board loads whatever it does; with nearly every peer `sack.py` comes to it.
 TCP = (
@@ -168,9 +207,17 @@ def ram():
         return {}
     mpy.compile_all(OUT / "bytecode", "-O3", "-msmall-int-bits=31")
     paths = ((OUT / "bytecode").relative_to(ROOT).as_posix(), "host_tests/core")
-    code = f"RING, SOCKETS = {RING}, {SOCKETS}" + MEASURE.replace("\nCUT\n", mp_runner.CUT)
+    code = f"RING, SOCKETS = {RING}, {SOCKETS}" + MEASURE
+    code = WITHOUT + code.replace("\nCUT\n", mp_runner.CUT)
     out = runtime.run(code, HEAP, paths)
-    return {what: int(n) for what, _, n in (line.rpartition(" ") for line in out.splitlines())}
+    found = {what: int(n) for what, _, n in (line.rpartition(" ") for line in out.splitlines())}
+    for tcp, kind in ((1, "TCP sockets, established"), (0, "UDP sockets, bound")):
+        for count in (1, 10, 100):
+            for without, more in ((WITHOUT, ""), ("", ", with weakref")):
+                code = f"RING, TCP, COUNT = {RING}, {tcp}, {count}" + COUNTS
+                out = runtime.run(without + code.replace("\nCUT\n", mp_runner.CUT), HEAP, paths)
+                found[f"{count} {kind}{more}"] = int(out)
+    return found
 
 
 def together(found):

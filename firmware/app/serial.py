@@ -1,9 +1,11 @@
-"""Where a console reads and writes: standard input and output, or a UART.  Nothing here waits."""
+"""Where a console reads and writes: standard input and output, or a UART.  Reading never waits."""
 import os
 import select
 import sys
+import time
 
 _CHUNK = 64
+_STUCK_MS = 100
 
 
 class Stdio:
@@ -76,8 +78,20 @@ class Uart:
         return self._uart.read(_CHUNK) or b""
 
     def write(self, data):
-        """Write bytes."""
-        self._uart.write(data)
+        """Write bytes, at the pace of the line: a UART takes what its buffer has room for.
+
+        This waits as long as the line takes; a UART that takes nothing at all loses the rest.
+        """
+        view = memoryview(data)
+        at = stuck = 0
+        while at < len(view) and stuck < _STUCK_MS:
+            n = self._uart.write(view[at:])
+            if n:
+                at += n
+                stuck = 0
+            else:
+                time.sleep(0.001)
+                stuck += 1
 
 
 def stream(settings):

@@ -114,7 +114,7 @@ def sockets(stack):
         for listener in stack.tcp.listeners.get(port, ()):
             yield row("tcp", end(listener.addr, listener.port), "", "LISTEN", 0, 0)
     for conn in stack.tcp.all():
-        yield row("tcp", end(conn.path.src, conn.lport), end(conn.path.dst, conn.rport),
+        yield row("tcp", end(conn.path.src, conn.lport()), end(conn.path.dst, conn.rport()),
                   conn.info()["state"], conn.r_len, conn.s_len)
     for port in sorted(stack.udp.ports):
         for endpoint in stack.udp.ports.get(port, ()):

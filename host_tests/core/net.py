@@ -165,6 +165,7 @@ class Peer:
     MAC = b"\x02\0\0\0\0\x02"
 
     def __init__(self, isn=0xFFFFFFF0, rcvbuf=4096, sndbuf=4096, mtu=1500, random=None):
+        self.kept = []
         self.clock = Clock()
         self.end = End(b"\x02\0\0\0\0\x01")
         self.end.mtu = mtu
@@ -275,6 +276,11 @@ class Peer:
         out = self.take()
         assert not out, "expected silence, got %r" % (out,)
 
+    def keep(self, sock):
+        """`sock`, which stays open though the test drops it."""
+        self.kept.append(sock)
+        return sock
+
     def accept(self, mss=1460, window=65535, backlog=5):
         """A connection the peer has opened to the stack: the accepted, non-blocking socket."""
         server = self.stack.socket()
@@ -288,7 +294,7 @@ class Peer:
         s.setblocking(False)
         server.close()
         self.none()
-        return s
+        return self.keep(s)
 
     def connect(self, mss=1460, window=65535):
         """A connection the stack has opened to the peer's port 5555: the non-blocking socket."""

@@ -510,7 +510,7 @@ class Script:
         """The connection of the flow in hand, or None."""
         flow = self.flow
         for c in self.tcp.all():
-            if c.rport == flow.rport and flow.lport in (None, c.lport):
+            if c.rport() == flow.rport and flow.lport in (None, c.lport()):
                 return c
         return None
 

@@ -859,3 +859,30 @@ def test_poll_of_datagrams(w):
     client.sendto(b"x", address)
     w.settle()
     assert w.poll(server, ALL) == IN | OUT
+
+
+# -- sockets that nobody has any more -----------------------------------------
+
+
+@row
+def test_a_dropped_socket_closes_its_connection(w):
+    # Not so on MicroPython's unix port, its own sockets included; test_dropped.py plays spinet
+    # where MicroPython has `weakref`.
+    if MICROPYTHON:
+        return
+    client, server = w.pair()
+    w.forget([client])
+    del client
+    w.collect()
+    assert server.recv(10) == b""
+
+
+@row
+def test_a_dropped_listener_frees_its_port(w):
+    if MICROPYTHON:
+        return
+    listener, address = w.listener()
+    w.forget([listener])
+    del listener
+    w.collect()
+    assert error(w.socket().connect, address) == ECONNREFUSED

@@ -95,7 +95,7 @@ def test_mutated_and_random_frames():
                            + sum([ip[k] for k in ip if k not in _OTHER])) - _twice(ip), (ip, arps)
     server.close()
     n.run(1200000)
-    assert not n.stack.tcp.table and not n.ip.reassembly.datagrams
+    assert not n.stack.tcp.table and not n.ip.fragments().datagrams
 
 
 def _twice(ip):

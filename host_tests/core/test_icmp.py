@@ -34,7 +34,7 @@ def test_echo_is_answered():
 
 def test_echo_in_fragments_is_answered_in_fragments():
     n = known()
-    n.ip.reassembly.bytes_max = 80000
+    n.ip.fragments().bytes_max = 80000
     for size in (1473, 4000, 65507):
         data = bytes(range(256)) * (size // 256 + 1)
         m = icmp(8, 0, b"\1\2\3\4", data[:size])

@@ -258,6 +258,7 @@ def test_config():
         network.hostname("spinet")
     raises(ValueError, nic.config, "promiscuous")
     b.end.promiscuous = False
+    b.end.set_promiscuous = lambda on: setattr(b.end, "promiscuous", on)
     nic.config(promiscuous=True)
     assert b.end.promiscuous is True and nic.config("promiscuous") is True
 

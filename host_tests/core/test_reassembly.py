@@ -40,7 +40,7 @@ def test_any_order_with_repetitions():
         assert not seen.got
         n.give(piece(last[0], last[1], ident=ident))
         assert [p for _, p, _ in seen.got] == [DATA]
-        assert n.ip.reassembly.held == 0 and not n.ip.reassembly.datagrams
+        assert n.ip.fragments().held == 0 and not n.ip.fragments().datagrams
 
 
 def test_datagrams_are_told_apart():
@@ -84,14 +84,14 @@ def test_fragments_that_cannot_be():
     n.give(ether(ipv4("10.0.0.1", 99, b"", frag=0x2000)))
     n.give(ether(ipv4("10.0.0.1", 99, b"x" * 64, frag=0x1FFF)))
     assert n.ip.count["bad_fragment"] == 3
-    assert not n.ip.reassembly.datagrams
+    assert not n.ip.fragments().datagrams
 
 
 def test_the_number_of_datagrams_is_bounded():
     n = known()
     for ident in range(100):
         n.give(piece(0, 800, ident=ident))
-    assert len(n.ip.reassembly.datagrams) == 16
+    assert len(n.ip.fragments().datagrams) == 16
     assert n.ip.count["reassembly_full"] == 84
     seen = Seen(n)
     n.give(piece(800, 4000, ident=99))
@@ -100,22 +100,22 @@ def test_the_number_of_datagrams_is_bounded():
 
 def test_the_bytes_are_bounded():
     n = known()
-    n.ip.reassembly.bytes_max = 5000
+    n.ip.fragments().bytes_max = 5000
     for ident in range(10):
         n.give(piece(0, 1200, ident=ident))
-        assert n.ip.reassembly.held <= 5000
-    n.ip.reassembly.bytes_max = 1000
+        assert n.ip.fragments().held <= 5000
+    n.ip.fragments().bytes_max = 1000
     n.give(piece(0, 1200, ident=50))
-    assert n.ip.reassembly.held <= 5000
+    assert n.ip.fragments().held <= 5000
 
 
 def test_what_is_not_complete_after_thirty_seconds_is_forgotten():
     n = known()
     n.give(piece(0, 800))
     n.run(29000)
-    assert len(n.ip.reassembly.datagrams) == 1
+    assert len(n.ip.fragments().datagrams) == 1
     n.run(2000)
-    assert not n.ip.reassembly.datagrams and n.ip.reassembly.held == 0
+    assert not n.ip.fragments().datagrams and n.ip.fragments().held == 0
 
 
 def test_header_of_the_first_fragment_is_the_one_that_counts():
@@ -131,13 +131,13 @@ def test_random_fragments_never_raise_and_stay_within_bounds():
     rand = Random(5)
     for _ in range(10):
         n = known()
-        n.ip.reassembly.bytes_max = 6000
+        n.ip.fragments().bytes_max = 6000
         Seen(n)
         for _ in range(150):
             at = rand.below(500) * 8
             end = min(4000, at + rand.below(400))
             n.give(ether(ipv4("10.0.0.1", 99, DATA[at:end], ident=rand.below(5),
                               frag=at >> 3 | rand.below(2) << 13)))
-            assert n.ip.reassembly.held <= 6000
+            assert n.ip.fragments().held <= 6000
         n.run(32000)
-        assert n.ip.reassembly.held == 0 and not n.ip.reassembly.datagrams
+        assert n.ip.fragments().held == 0 and not n.ip.fragments().datagrams

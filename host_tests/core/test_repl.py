@@ -148,7 +148,7 @@ def test_commands_of_telnet_are_left_out():
 def test_a_peer_that_takes_nothing_is_cut_off():
     lent = Lent()
     net, prompt = world(None, lent)
-    join(net)
+    deaf = join(net)
     began = net.elapsed
     for _ in range(100):
         lent.stream.write(b"x" * 1000)
@@ -156,6 +156,7 @@ def test_a_peer_that_takes_nothing_is_cut_off():
     net.run(300)
     assert prompt.session is None
     prompt.close()
+    deaf.close()
 
 
 def serve(net, prompt, s, typed, ms=50):

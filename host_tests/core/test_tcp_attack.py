@@ -29,7 +29,7 @@ def three(p):
         p.send("S", window=window, options=bytes((2, 4, mss >> 8, mss & 255)))
         p.one("SA")
         p.send("A", 1, 1, window=window)
-        s, _ = server.accept()
+        s, _ = p.keep(server.accept())
         s.setblocking(False)
         return s, p.iss
 

@@ -90,7 +90,7 @@ def test_ecn_comes_back_too():
         syn = p.one("SA", 0, 1)
         i = syn.options.index(b"\x08\x0a")
         p.send("A", 1, 1, options=stamp(8)[:8] + syn.options[i + 2:i + 6])
-        c = server.accept()[0].conn
+        c = p.keep(server.accept()[0]).conn
         assert bool(c.ecn) == bool(c.flags & ECN) == ecn
         p.rport = 5556
         p.send("SEC")
@@ -186,7 +186,7 @@ def test_a_full_queue_takes_no_cookie_and_the_next_segment_does():
     p.take()
     p.none()
     assert p.stack.tcp.count["backlog_full"] == 1, "not even answered"
-    server.accept()
+    p.keep(server.accept())
     p.send("S")
     p.one("SA")
     again = p.iss
@@ -198,7 +198,7 @@ def test_a_full_queue_takes_no_cookie_and_the_next_segment_does():
     p.send("A", 1, 1)
     p.none()
     assert p.stack.tcp.count["backlog_full"] == 2
-    server.accept()
+    p.keep(server.accept())
     p.send("PA", 1, 1, b"still here")
     s, peer = server.accept()
     assert peer[1] == 5556 and s.recv(20) == b"still here"
@@ -260,7 +260,7 @@ def test_half_open_connections_do_not_take_all_the_room_there_is():
         p.send("S")
         p.one("SA", 0, 1)
         p.send("A", 1, 1)
-        s, peer = servers[0].accept()
+        s, peer = p.keep(servers[0].accept())
         assert peer[1] == p.rport and tcp.connections == 8
     p.lport = 81
     p.send("S")
@@ -389,3 +389,31 @@ def test_five_thousand_syns_do_not_keep_real_clients_out():
     for s in served:
         assert NAMES[s.conn.state] == "ESTABLISHED"
         s.close()
+
+
+def test_a_second_copy_of_the_syn_does_no_harm():
+    """One copy of a SYN got a cookie, another, when there was room again, a connection."""
+    for first in (True, False):
+        p, server = full()
+        p.send("S", options=b"\2\4\5\xb4")
+        p.one("SA", 0, 1)
+        cookie = p.iss
+        assert stateless(p)
+        tcp = p.stack.tcp
+        tcp.half_open_max = 20
+        server.listen(20)
+        p.send("S", options=b"\2\4\5\xb4")
+        p.one("SA", 0, 1)
+        assert not stateless(p) and p.iss != cookie
+        half_open = len(server.listener.half_open)
+        if first:
+            # The peer believes the cookie, which it has got first.
+            p.iss = cookie
+        p.send("PA", 1, 1, b"hello")
+        s, _ = server.accept()
+        s.setblocking(False)
+        assert s.recv(9) == b"hello"
+        assert tcp.count["cookie"] == first and tcp.count["bad_ack"] == 0
+        assert len(server.listener.half_open) == half_open - 1
+        p.run(100)
+        p.one("A", 1, 6)

@@ -11,7 +11,7 @@ def listening(p, backlog=3):
     server.bind(("", 80))
     server.listen(backlog)
     server.setblocking(False)
-    return server
+    return p.keep(server)
 
 
 def test_backlog_full_ignores_the_syn_and_the_next_try_succeeds():
@@ -26,7 +26,7 @@ def test_backlog_full_ignores_the_syn_and_the_next_try_succeeds():
     p.send("S")
     p.none()
     assert p.stack.tcp.count["backlog_full"] == 1
-    server.accept()
+    p.keep(server.accept())
     p.send("S")
     p.one("SA")
 

@@ -222,7 +222,7 @@ def test_large_datagrams_over_a_cable():
     net.run(20)
     assert r.recv(1) == b""
     for ip in (net.a, net.b):
-        ip.interfaces[1].reassembly.bytes_max = 70000
+        ip.interfaces[1].fragments().bytes_max = 70000
     for size in (1472, 1473, 4000, 20000, 65507):
         data = bytes(range(256)) * (size // 256 + 1)
         data = data[:size]

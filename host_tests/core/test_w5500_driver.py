@@ -731,7 +731,7 @@ def test_filters():
     b.wire.put(*kinds)
     b.sleep(2)
     assert b.got == list(kinds)
-    b.port.promiscuous = False
+    b.port.set_promiscuous(False)
     b.sleep(2)
     b.got.clear()
     other = frame(60, dst=b"\2\0\0\0\0\x77")
@@ -739,7 +739,7 @@ def test_filters():
     b.sleep(2)
     assert not b.port.promiscuous and other not in b.got
     assert b.chip.sockets[0].mode == 0x94, "the group is still wanted"
-    b.port.promiscuous = True
+    b.port.set_promiscuous(True)
     b.sleep(2)
     b.wire.put(other)
     b.sleep(2)

@@ -2,6 +2,7 @@
 
 Both worlds have the same methods; what a runtime's own sockets lack is left out by `needs`.
 """
+import gc
 import select
 import sys
 import time
@@ -160,6 +161,18 @@ def kit_of(world):
             else:
                 refused = 0
 
+    def forget(socks):
+        """Keep none of these for `close`."""
+        if not world.ours:
+            world.made = [sock for sock in world.made if sock not in socks]
+
+    def collect():
+        """Collect garbage, and let what comes of it arrive."""
+        gc.collect()
+        world.settle()
+
+    world.forget = forget
+    world.collect = collect
     world.listener = listener
     world.pair = pair
     world.fill = fill

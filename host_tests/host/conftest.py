@@ -1,7 +1,7 @@
 """What tests on this host alone have in common."""
 import ssl
-import subprocess
 
+import certificates
 import pytest
 
 from spinet import Stack
@@ -27,14 +27,8 @@ def hosts():
 def certificate(tmp_path_factory):
     """(file with certificate and key of "board.test", context that trusts it)."""
     folder = tmp_path_factory.mktemp("tls")
-    file = folder / "both.pem"
-    made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-days", "2", "-subj", "/CN=board.test", "-addext",
-         "subjectAltName=DNS:board.test,IP:" + B, "-keyout", folder / "key.pem",
-         "-out", folder / "cert.pem"], capture_output=True)
-    if made.returncode:
+    try:
+        certificates.make(folder, B)
+    except FileNotFoundError:
         pytest.skip("needs the program openssl")
-    file.write_bytes((folder / "key.pem").read_bytes() + (folder / "cert.pem").read_bytes())
-    context = ssl.create_default_context(cafile=folder / "cert.pem")
-    return file, context
+    return folder / "both.pem", ssl.create_default_context(cafile=folder / "ca.pem")

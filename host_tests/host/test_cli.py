@@ -57,6 +57,13 @@ def test_a_wrong_command_line_is_status_2(tmp_path):
     assert status == 2 and "board 1 has no port" in error
 
 
+def test_quiet_says_errors_only(desk):
+    status, text, error = spinet("status", "--port", desk.board.path, "--quiet")
+    assert (status, text, error) == (0, "", "")
+    status, text, error = spinet("status", "--port", "/dev/nothing", "--quiet", "--no-color")
+    assert status == 3 and text == "" and "cannot be opened" in error
+
+
 def test_status(desk):
     status, text, _ = spinet("status", "--port", desk.board.path, "--plain")
     assert status == 0

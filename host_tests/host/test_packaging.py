@@ -16,7 +16,7 @@ import mp_runner
 import package_json
 
 ROOT = mp_runner.ROOT
-PARTS = ("pyproject.toml", "README.md", "LICENSE", "lib", "ports")
+PARTS = ("pyproject.toml", "README.md", "LICENSE", "lib", "ports", "firmware", "tools/spinetcli")
 BACKEND = "import sys, setuptools.build_meta as b; getattr(b, 'build_' + sys.argv[1])(sys.argv[2])"
 
 
@@ -26,7 +26,17 @@ def here():
     files = [file for folder in ("spinet", "spinet/aio", "spinet/tcp", "spinet/testing")
              for file in lib.glob(folder + "/*.py")]
     names = {file.relative_to(lib).as_posix() for file in files}
-    return names | {f"spinet/ports/{file.name}" for file in (ROOT / "ports").glob("*.py")}
+    names |= {f"spinet/ports/{file.name}" for file in (ROOT / "ports").glob("*.py")}
+    return names | program()
+
+
+def program():
+    """The files of the program `spinet`, and those that it copies to boards."""
+    names = {f"spinetcli/{file.name}" for file in (ROOT / "tools/spinetcli").glob("*.py")}
+    for pattern in ("*.py", "app/*.py", "boards/*.json", "www/*"):
+        names |= {"spinetcli/firmware/" + file.relative_to(ROOT / "firmware").as_posix()
+                  for file in (ROOT / "firmware").glob(pattern)}
+    return names
 
 
 def build(kind, source, to):
@@ -101,7 +111,8 @@ def test_package_json_is_up_to_date():
 
 def test_package_json_covers_the_tree():
     listed = {to for to, _ in json.loads(package_json.PACKAGE.read_text())["urls"]}
-    left_out = {name for name in here() - listed if name.split("/")[1] not in ("aio", "testing")}
+    left_out = {name for name in here() - listed - program()
+                if name.split("/")[1] not in ("aio", "testing")}
     assert {Path(name).name for name in left_out} <= package_json.HOST_ONLY
 
 
@@ -139,3 +150,40 @@ def test_mip_installs_what_imports_on_micropython(web, tmp_path):
         paths=(str(tmp_path),),
     )
     assert out.strip() == f"{tmp_path}/spinet/__init__.py"
+
+
+def installed(wheel, tmp_path, extra):
+    """The program `spinet` of a new environment that has the wheel, and what this one has if
+    `extra` (there may be no registry to ask)."""
+    import venv
+
+    venv.create(tmp_path, with_pip=False)
+    (site,) = tmp_path.glob("lib/python*/site-packages")
+    subprocess.run([sys.executable, "-m", "pip", "--python", str(tmp_path / "bin/python"),
+                    "install", "-q", "--no-index", "--no-deps", str(wheel)], check=True)
+    if extra:
+        import rich
+
+        (site / "extra.pth").write_text(str(Path(rich.__file__).parents[1]))
+    return tmp_path / "bin/spinet", site
+
+
+def test_the_program_runs_from_the_wheel(wheel, tmp_path):
+    spinet, site = installed(wheel, tmp_path, extra=True)
+    done = subprocess.run([spinet, "--help"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0 and "exit status" in done.stdout, done.stderr
+    code = ("from spinetcli import deploy, setup\n"
+            "for path, name in deploy.files(deploy.ORDER): print(path, name, sep='|')\n"
+            "assert 'pico-w5500' in setup.profiles()")
+    out = subprocess.check_output([tmp_path / "bin/python", "-I", "-c", code], text=True)
+    rows = [line.split("|") for line in out.splitlines()]
+    assert all(path.startswith(str(site.resolve())) for path, _ in rows)
+    from spinetcli import deploy
+    assert [name for _, name in rows] == [name for _, name in deploy.files(deploy.ORDER)]
+
+
+def test_the_program_says_what_it_needs(wheel, tmp_path):
+    spinet, _ = installed(wheel, tmp_path, extra=False)
+    done = subprocess.run([spinet, "ports"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2 and "pip install 'spinet[tools]'" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr

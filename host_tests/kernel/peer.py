@@ -477,7 +477,7 @@ def main(args):
     if buffer:
         stack.tcp.rcvbuf = stack.tcp.sndbuf = buffer
     ip = stack.add(open_port(spec), address, gateway)
-    ip.reassembly.bytes_max = 200000    # the largest datagrams, on MicroPython as well
+    ip.fragments().bytes_max = 200000    # the largest datagrams, on MicroPython as well
     if action == "serve":
         serve(stack)
     else:

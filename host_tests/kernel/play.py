@@ -1,9 +1,11 @@
 """Programs that know nothing of spinet, run behind the lines that install it, beside a kernel."""
 import shutil
-import ssl
 import subprocess
+import sys
 import textwrap
+import time
 
+import certificates
 import lab as lab_module
 import netns
 import pytest
@@ -34,16 +36,40 @@ class Pair:
         self.kernel, self.ours = netns.Namespace("kernel"), netns.Namespace("ours")
         netns.veth(self.kernel, "k0", self.ours, "p0")
         self.kernel.ip("address", "add", KERNEL + "/24", "dev", "k0")
-        made = subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-             "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=board.test",
-             "-addext", "subjectAltName=DNS:board.test,IP:" + KERNEL, "-keyout", folder / "key",
-             "-out", folder / "ca.pem"], capture_output=True)
-        assert made.returncode == 0, made.stderr
-        (folder / "ca.der").write_bytes(
-            ssl.PEM_cert_to_DER_cert((folder / "ca.pem").read_text()))
-        (folder / "both.pem").write_bytes(
-            (folder / "ca.pem").read_bytes() + (folder / "key").read_bytes())
+        certificates.make(folder, KERNEL)
+
+    def serve(self, port, code, *arguments):
+        """Start `code`, a server of the kernel's, and wait until it listens."""
+        self.program(port, sys.executable, "-c", textwrap.dedent(code), *arguments)
+
+    def program(self, port, *command):
+        """Start a program in the kernel's namespace, and wait until it listens to `port`."""
+        with open(self.folder / "server.log", "ab") as log:
+            process = self.kernel.popen(*command, cwd=self.folder, stdout=log, stderr=log)
+        for _ in range(200):
+            try:
+                return self.kernel.connect((KERNEL, port), timeout=1).close()
+            except OSError:
+                assert process.poll() is None, (self.folder / "server.log").read_text()
+                time.sleep(0.1)
+        raise AssertionError("nothing listens to port %d" % port)
+
+    def until_open(self, port):
+        """Wait until a script listens to `port`."""
+        for _ in range(300):
+            try:
+                return self.kernel.connect((OURS, port), timeout=1).close()
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError("no script listens to port %d" % port)
+
+    def ask(self, code):
+        """Run `code` with the kernel's sockets; the words that it printed."""
+        process = self.kernel.popen(sys.executable, "-c", textwrap.dedent(code), cwd=self.folder,
+                                    stdout=-1, stderr=-2, text=True)
+        out = process.communicate(timeout=60)[0]
+        assert process.returncode == 0, out
+        return out.split()
 
     def close(self):
         self.kernel.close()

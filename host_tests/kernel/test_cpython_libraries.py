@@ -1,12 +1,11 @@
 """Libraries that wait, as published, on CPython over spinet; their peers the kernel's."""
 import socket
 import subprocess
-import sys
-import textwrap
-import time
 
 import pytest
 from play import KERNEL, OURS, Pair
+
+DATA = bytes(range(256)) * 1000
 
 
 @pytest.fixture(scope="module")
@@ -22,53 +21,60 @@ def nothing_runs_on(pair):
     pair.end()
 
 
-def serve(pair, port, code):
-    """Start a server of the kernel's and wait until it listens."""
-    pair.kernel.popen(sys.executable, "-c", textwrap.dedent(code), cwd=pair.folder,
-                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(100):
-        try:
-            return pair.kernel.connect((KERNEL, port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError("nothing listens on port %d" % port)
+@pytest.fixture(scope="module")
+def ftp(pair, need):
+    """vsftpd on port 21, for everybody, with TLS for who asks for it; its directory."""
+    need("vsftpd")
+    root = pair.folder / "ftp"
+    (root / "up").mkdir(parents=True)
+    (root / "up").chmod(0o777)
+    (pair.folder / "empty").mkdir()
+    (root / "down").write_bytes(DATA)
+    settings = dict(
+        listen="YES", listen_address=KERNEL, background="NO", anonymous_enable="YES",
+        no_anon_password="YES", anon_root=root, ftp_username="daemon", write_enable="YES",
+        anon_upload_enable="YES", anon_umask="022", secure_chroot_dir=pair.folder / "empty",
+        seccomp_sandbox="NO", ssl_enable="YES", allow_anon_ssl="YES", require_ssl_reuse="NO",
+        force_local_data_ssl="NO", force_local_logins_ssl="NO",
+        rsa_cert_file=pair.folder / "both.pem")
+    (pair.folder / "vsftpd.conf").write_text(
+        "".join("%s=%s\n" % item for item in settings.items()))
+    pair.program(21, "vsftpd", pair.folder / "vsftpd.conf")
+    return root
 
 
-@pytest.mark.parametrize("passive", (True, False))
-def test_ftplib(pair, passive):
-    pytest.importorskip("pyftpdlib")
-    port = 2121 + passive
-    serve(pair, port, """
-        from pyftpdlib.authorizers import DummyAuthorizer
-        from pyftpdlib.handlers import FTPHandler
-        from pyftpdlib.servers import FTPServer
-        authorizer = DummyAuthorizer()
-        authorizer.add_user("user", "word", ".", perm="elradfmw")
-        FTPHandler.authorizer = authorizer
-        FTPServer((%r, %d), FTPHandler).serve_forever()
-    """ % (KERNEL, port))
-    (pair.folder / "down").write_bytes(bytes(range(256)) * 1000)
+@pytest.mark.parametrize("tls", (False, True), ids=("plain", "tls"))
+@pytest.mark.parametrize("passive", (True, False), ids=("passive", "active"))
+def test_ftplib(pair, ftp, passive, tls):
+    name = "file-%d-%d" % (passive, tls)
     out = pair.play("cpython", """
-        import ftplib, io
-        ftp = ftplib.FTP()
-        ftp.connect(%r, %d, timeout=10)
-        ftp.login("user", "word")
+        import ftplib, io, ssl
+        if %r:
+            ftp = ftplib.FTP_TLS(context=ssl.create_default_context(cafile="ca.pem"))
+        else:
+            ftp = ftplib.FTP()
+        ftp.connect(%r, 21, timeout=10)
+        ftp.login()
+        if %r:
+            ftp.prot_p()
         ftp.set_pasv(%r)
         got = io.BytesIO()
         ftp.retrbinary("RETR down", got.write)
         print(got.getvalue() == bytes(range(256)) * 1000)
-        ftp.storbinary("STOR up%d", io.BytesIO(b"line" * 50000))
+        ftp.storbinary("STOR up/%s", io.BytesIO(b"line" * 50000))
         print("down" in ftp.nlst())
         ftp.quit()
-    """ % (KERNEL, port, passive, port))
+    """ % (tls, KERNEL, tls, passive, name))
     assert out == ["True", "True"]
-    assert (pair.folder / ("up%d" % port)).read_bytes() == b"line" * 50000
+    assert (ftp / "up" / name).read_bytes() == b"line" * 50000
 
 
-def test_smtplib(pair):
+@pytest.mark.parametrize("tls", (False, True), ids=("plain", "tls"))
+def test_smtplib(pair, tls):
     pytest.importorskip("aiosmtpd")
-    serve(pair, 2525, """
-        import time
+    port = 2525 + tls
+    pair.serve(port, """
+        import ssl, time
         from aiosmtpd.controller import Controller
 
         class Keep:
@@ -77,20 +83,27 @@ def test_smtplib(pair):
                     file.write(envelope.content)
                 return "250 kept"
 
-        Controller(Keep(), hostname=%r, port=2525).start()
+        context = None
+        if %r:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain("both.pem")
+        Controller(Keep(), hostname=%r, port=%d, tls_context=context,
+                   require_starttls=bool(context)).start()
         time.sleep(1000)
-    """ % KERNEL)
+    """ % (tls, KERNEL, port))
     out = pair.play("cpython", """
-        import smtplib
+        import smtplib, ssl
         from email.message import EmailMessage
         message = EmailMessage()
         message["Subject"] = "a board writes"
         message["From"], message["To"] = "board@example.test", "you@example.test"
         message.set_content("text\\n" * 5000)
-        with smtplib.SMTP(%r, 2525, timeout=10) as smtp:
+        with smtplib.SMTP(%r, %d, timeout=10) as smtp:
+            if %r:
+                smtp.starttls(context=ssl.create_default_context(cafile="ca.pem"))
             smtp.send_message(message)
             print("sent")
-    """ % KERNEL)
+    """ % (KERNEL, port, tls))
     assert out == ["sent"]
     mail = (pair.folder / "mail").read_bytes()
     assert b"Subject: a board writes" in mail and mail.count(b"text") >= 5000
@@ -98,7 +111,7 @@ def test_smtplib(pair):
 
 def test_pymodbus(pair):
     pytest.importorskip("pymodbus")
-    serve(pair, 502, """
+    pair.serve(502, """
         from pymodbus.server import StartTcpServer
         from pymodbus.simulator import DataType, SimData, SimDevice
         values = list(range(100, 200))
@@ -117,41 +130,10 @@ def test_pymodbus(pair):
     assert out == "True 105 106 107 False 7 8 107".split()
 
 
-def test_paho_mqtt(pair, need):
-    need("mosquitto")
-    pytest.importorskip("paho.mqtt.client")
-    (pair.folder / "conf").write_text("allow_anonymous true\nlistener 1883 %s\n" % KERNEL)
-    pair.kernel.popen("mosquitto", "-c", pair.folder / "conf", stdout=subprocess.DEVNULL,
-                      stderr=subprocess.DEVNULL)
-    serve(pair, 1883, "")
-    out = pair.play("cpython", """
-        import paho.mqtt.client as mqtt
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
-        got = []
-
-        def subscribed(client, *args):
-            for i in range(10):
-                client.publish("a/b", b"x" * i * 1000, qos=1)
-
-        def message(client, userdata, message):
-            got.append(len(message.payload))
-            if len(got) == 10:
-                client.disconnect()
-
-        client.on_connect = lambda client, *args: client.subscribe("a/#", 1)
-        client.on_subscribe = subscribed
-        client.on_message = message
-        client.connect(%r, 1883)
-        client.loop_forever()
-        print(sorted(got) == [1000 * i for i in range(10)])
-    """ % KERNEL)
-    assert out == ["True"]
-
-
 def test_paramiko(pair):
     pytest.importorskip("paramiko")
     pytest.importorskip("asyncssh")
-    serve(pair, 2222, """
+    pair.serve(2222, """
         import asyncio, asyncssh
 
         class Server(asyncssh.SSHServer):
@@ -189,6 +171,63 @@ def test_paramiko(pair):
         print(stdout.read().decode(), stdout.channel.recv_exit_status())
         client.close()
     """ % KERNEL)
+    assert out == "you said hello 200000 7".split()
+
+
+def test_paramiko_as_a_server(pair):
+    pytest.importorskip("paramiko")
+    pytest.importorskip("asyncssh")
+    pair.start("cpython", """
+        import paramiko, socket
+        from spinet.threaded import Threaded
+        threaded = Threaded(stack)
+
+        class Server(paramiko.ServerInterface):
+            def check_auth_password(self, username, password):
+                return paramiko.AUTH_SUCCESSFUL if password == "word" else paramiko.AUTH_FAILED
+            def get_allowed_auths(self, username):
+                return "password"
+            def check_channel_request(self, kind, number):
+                return paramiko.OPEN_SUCCEEDED
+            def check_channel_exec_request(self, channel, command):
+                self.command = command
+                return True
+
+        listening = socket.create_server(("", 2223))
+        while True:
+            client, _ = listening.accept()
+            transport = paramiko.Transport(client)
+            transport.add_server_key(paramiko.RSAKey.generate(2048))
+            server = Server()
+            try:
+                transport.start_server(server=server)
+                channel = transport.accept(10)
+            except (paramiko.SSHException, EOFError):
+                continue    # who only looked whether somebody listens
+            if channel is None:
+                continue
+            got = b""
+            while True:
+                part = channel.recv(65536)
+                if not part:
+                    break
+                got += part
+            channel.sendall(b"you said %s %d" % (server.command, len(got)))
+            channel.send_exit_status(7)
+            channel.close()
+    """)
+    pair.until_open(2223)
+    out = pair.ask("""
+        import asyncio, asyncssh
+
+        async def main():
+            async with asyncssh.connect(%r, 2223, username="user", password="word",
+                                        known_hosts=None, config=None, client_keys=None) as ssh:
+                done = await ssh.run("hello", input="z" * 200000)
+                print(done.stdout, done.exit_status)
+
+        asyncio.run(asyncio.wait_for(main(), 40))
+    """ % OURS)
     assert out == "you said hello 200000 7".split()
 
 

@@ -2,6 +2,7 @@
 import io
 import socket as system
 import types
+import warnings
 
 from spinet.errors import EAGAIN
 
@@ -80,6 +81,18 @@ def makefile(sock, mode="r", buffering=None, *, encoding=None, errors=None, newl
     text = io.TextIOWrapper(buffer, encoding, errors, newline)
     text.mode = mode
     return text
+
+
+def fileno(sock):
+    """The number of a descriptor that stands for `sock`, -1 if there can be none."""
+    from spinet import descriptor
+
+    return descriptor.fileno(sock)
+
+
+def unclosed(sock, warn=warnings.warn):
+    """Say that a socket was dropped that nobody had closed, as the system's do."""
+    warn("unclosed %r" % sock, ResourceWarning, source=sock)
 
 
 def module():

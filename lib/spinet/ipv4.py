@@ -95,19 +95,18 @@ class IPv4:
             "fragmented": 0, "overlap": 0, "reassembly_full": 0, "reassembly_timeout": 0,
             "bad_fragment": 0, "duplicate_fragment": 0,
         }
-        self._reassembly = None
+        self._fragments = None
         seed = getattr(ethif, "random", None)
         self.ident = (lambda r: r[0] << 8 | r[1])(seed(2)) if seed else 0
         ethif.ip = self
 
-    @property
-    def reassembly(self):
+    def fragments(self):
         """The fragments that are here: a `Reassembly`, begun with the first."""
-        if self._reassembly is None:
+        if self._fragments is None:
             from spinet.reassembly import Reassembly
 
-            self._reassembly = Reassembly(self.timers, self.count, self._late)
-        return self._reassembly
+            self._fragments = Reassembly(self.timers, self.count, self._late)
+        return self._fragments
 
     def disconnect(self):
         """Let go of the link; never raises, and does nothing the second time."""
@@ -115,8 +114,8 @@ class IPv4:
         if link.ip is self:
             link.ip = None
             self.routes.remove(lambda route: True)
-            if self._reassembly is not None:
-                self._reassembly.clear()
+            if self._fragments is not None:
+                self._fragments.clear()
             if link.arp is not None:
                 link.arp.clear()
 
@@ -300,7 +299,7 @@ class IPv4:
     def _add(self, buf, h, start, end):
         """Take a fragment: the whole packet, None if that is not complete."""
         try:
-            return self.reassembly.add(buf, h, start, end)
+            return self.fragments().add(buf, h, start, end)
         except MemoryError:
             self.count["reassembly_full"] += 1
             return None

@@ -349,12 +349,12 @@ class LAN:
                 return hostname()
             if key == "trace":
                 return self._trace
-            if key == "promiscuous" and hasattr(self.port, "promiscuous"):
+            if key == "promiscuous" and hasattr(self.port, "set_promiscuous"):
                 return self.port.promiscuous
             raise ValueError("unknown config param")
         for key in settings:
             if key not in ("hostname", "trace") and (
-                    key != "promiscuous" or not hasattr(self.port, "promiscuous")):
+                    key != "promiscuous" or not hasattr(self.port, "set_promiscuous")):
                 raise ValueError("unknown config param")
         if "hostname" in settings:
             hostname(settings["hostname"])
@@ -363,7 +363,7 @@ class LAN:
         if "trace" in settings:
             self._set_trace(settings["trace"])
         if "promiscuous" in settings:
-            self.port.promiscuous = bool(settings["promiscuous"])
+            self.port.set_promiscuous(bool(settings["promiscuous"]))
         return None
 
     def _set_trace(self, flags):

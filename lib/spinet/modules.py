@@ -6,7 +6,8 @@ what they have, so install first: in `boot.py`, right behind the lines that make
 
 On CPython `socket` becomes a copy of the system's module with spinet's functions in it; what is
 asked of that copy and not of spinet's concern (`AF_UNIX`, `socketpair` ...) is the system's.
-`select` and `selectors` become copies that wait for both kinds of sockets.
+`select` and `selectors` become copies that wait for both kinds of sockets, and `wrap_socket` of the
+contexts of `ssl` takes both.
 """
 import sys
 
@@ -20,12 +21,14 @@ def install(stack=None):
     if stack is not None:
         socket.use(stack)
     if sys.implementation.name != "micropython":
+        from spinet import secure
         from spinet.cpython import module
         from spinet.selecting import modules
 
         _put("socket", module())
         for one in modules():
             _put(one.__name__, one)
+        secure.patch(True)
         return
     _put("socket", socket)
     _put("usocket", socket)
@@ -41,6 +44,10 @@ def install(stack=None):
 
 def uninstall():
     """Undo `install`; idempotent.  Modules that imported in between keep spinet's."""
+    if sys.implementation.name != "micropython" and _before:
+        from spinet import secure
+
+        secure.patch(False)
     for name in list(_before):
         module = _before.pop(name)
         if module is None:

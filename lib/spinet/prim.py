@@ -23,6 +23,10 @@ that they lie inside the buffer.  None of it allocates on MicroPython, but for t
     urandom(n)          n random bytes; a fresh `bytes`
     IOBase              what a socket subclasses to be a stream
     makefile(sock, ...) the file of a socket
+    fileno(sock)        its descriptor, -1 where it has none
+    finalize(obj, f, *args)  calls `f(*args)` once `obj` is garbage; None where there is `__del__`,
+                        or neither
+    unclosed(sock)      a warning that a socket was dropped; None where programs expect none
     IMPLEMENTATION      "viper", "cpython" or "portable"
     BUFFER, MANY        default bytes of a socket's ring, default bound of the number of things
 
@@ -48,9 +52,18 @@ if sys.implementation.name == "micropython":
     BUFFER = 4096
     MANY = 64
     IOBase = io.IOBase
+    unclosed = None
+
+    try:
+        from weakref import finalize    # since 1.28, where firmware has it
+    except ImportError:
+        finalize = None
 
     def makefile(sock, *args, **kwargs):
         return sock
+
+    def fileno(sock):
+        return -1
 
     try:
         from spinet.prim_viper import (
@@ -70,8 +83,9 @@ else:
         add32, cksum, copy, diff32, eq4, eq6, get16, get32, put16, put32,
     )
 
-    from spinet.cpython import makefile
+    from spinet.cpython import fileno, makefile, unclosed
 
+    finalize = None     # `__del__` costs nothing there
     IOBase = object
     IMPLEMENTATION = "cpython"
     BUFFER = 65535

@@ -149,7 +149,10 @@ class Selector(selectors.BaseSelector):
             raise ValueError("invalid events: %r" % (events,))
         if fileobj in self._keys:
             raise KeyError("%r is already registered" % (fileobj,))
-        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        if isinstance(fileobj, int):
+            fd = fileobj
+        else:
+            fd = -1 if _ours(fileobj) else fileobj.fileno()
         self._keys[fileobj] = key = selectors.SelectorKey(fileobj, fd, events, data)
         return key
 

@@ -1,7 +1,7 @@
 """What all sockets have in common: constants, addresses, waiting, being a stream."""
 from spinet.addr import parse
 from spinet.errors import EAGAIN, EAI_NONAME, EBADF, ETIMEDOUT, os_error
-from spinet.prim import IOBase, makefile, ticks_diff
+from spinet.prim import IOBase, fileno, finalize, makefile, ticks_diff, unclosed
 
 AF_INET = 2
 SOCK_STREAM = 1
@@ -90,10 +90,22 @@ def octets(data):
     return data.encode() if isinstance(data, str) else data
 
 
+def drop(stack, thing):
+    """The socket of `thing`, of the stack's, is garbage: `poll` will close it.
+
+    Garbage is found anywhere, in the midst of `poll` and in any thread, so this notes it only.
+    """
+    if stack.dropped is None:
+        stack.dropped = []
+    stack.dropped.append(thing)
+
+
 class Socket(IOBase):
     """What stream and datagram sockets have in common: waiting, and the stream protocol."""
 
     family = AF_INET
+    stack = None        # the one it is of, while it is open
+    shared = False      # what it leads to has another owner, and outlives it
     timeout_ms = -1     # -1: wait for ever
     files = 0           # files that were made of it and are open: `close` waits for the last
     close_later = False
@@ -166,8 +178,8 @@ class Socket(IOBase):
         return -22
 
     def fileno(self):
-        """-1: there is no file descriptor of the system's behind this socket."""
-        return -1
+        """-1: there is no file descriptor behind it.  But see descriptor.py, on CPython."""
+        return fileno(self)
 
     def write(self, data, start=None, length=None):
         """Write all of `data`; the number of bytes taken, None if none could be without waiting.
@@ -200,6 +212,19 @@ class Socket(IOBase):
             self.close_later = True
         elif self.stack is not None:
             self.really_close()
+
+    def _owns(self, thing):
+        """`thing`, of the stack's, is of use through this socket only."""
+        if finalize:
+            finalize(self, drop, self.stack, thing)
+
+    if unclosed:
+
+        def __del__(self):
+            if self.stack is not None and not self.shared:
+                for thing in self._owned():
+                    drop(self.stack, thing)
+                unclosed(self)
 
     def makefile(self, *args, **kwargs):
         """A file of the socket: on MicroPython itself, which is a stream; see CPython's."""

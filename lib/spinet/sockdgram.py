@@ -17,6 +17,10 @@ class DatagramSocket(Socket):
         self.endpoint = endpoint
         self.type = type
         self.proto = IPPROTO_UDP if type == SOCK_DGRAM else IPPROTO_ICMP
+        self._owns(endpoint)
+
+    def _owned(self):
+        return (self.endpoint,)
 
     def bind(self, address):
         """Choose the local address, (host, port); "" is every address, 0 any free port."""

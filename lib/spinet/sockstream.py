@@ -26,6 +26,9 @@ class StreamSocket(Socket):
         Socket.__init__(self, stack)
         self.conn = conn
 
+    def _owned(self):
+        return [thing for thing in (self.listener, self.conn) if thing is not None]
+
     # -- opening ------------------------------------------------------------
 
     def bind(self, address):
@@ -51,6 +54,7 @@ class StreamSocket(Socket):
         else:
             self.listener = self.stack.tcp.listen(self._local[0], self._local[1], backlog)
             self._inherit()
+            self._owns(self.listener)
 
     def accept(self):
         """`(socket, (host, port))` of the next connection."""
@@ -67,6 +71,7 @@ class StreamSocket(Socket):
             if conn is None and self.timeout_ms == 0:
                 raise os_error(EAGAIN)
         s = StreamSocket(self.stack, conn)
+        s._owns(conn)
         if self._options:
             s._options = list(self._options)
             s._apply(s._options)
@@ -91,6 +96,7 @@ class StreamSocket(Socket):
             addr, port, self._local[0], self._local[1], self._option(IPPROTO_IP, IP_TTL, 64),
             self._option(IPPROTO_IP, IP_TOS, 0), self._option(SOL_SOCKET, SO_RCVBUF, 0),
             self._option(SOL_SOCKET, SO_SNDBUF, 0), self._option(IPPROTO_TCP, TCP_MAXSEG, 0))
+        self._owns(conn)
         self._apply(self._options)
         if self.timeout_ms == 0:
             raise os_error(EINPROGRESS)
@@ -308,7 +314,7 @@ class StreamSocket(Socket):
     def getsockname(self):
         """The local `(host, port)`."""
         if self.conn is not None:
-            return fmt(self.conn.path.src), self.conn.lport
+            return fmt(self.conn.path.src), self.conn.lport()
         if self.listener is not None:
             return fmt(self.listener.addr or ANY), self.listener.port
         return fmt(self._local[0] or ANY), self._local[1]
@@ -317,7 +323,7 @@ class StreamSocket(Socket):
         """The peer's `(host, port)`."""
         if self.conn is None:
             raise os_error(ENOTCONN)
-        return fmt(self.conn.path.dst), self.conn.rport
+        return fmt(self.conn.path.dst), self.conn.rport()
 
     def _option(self, level, option, otherwise):
         for known in self._options or ():

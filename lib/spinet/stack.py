@@ -14,6 +14,7 @@ from spinet.loopback import Loopback
 from spinet.prim import ticks_ms, urandom
 from spinet.raw import Raw
 from spinet.tcp import Tcp
+from spinet.tcp.states import ORPHAN
 from spinet.timers import Timers
 from spinet.udp import Udp
 from spinet.wait import Waiter
@@ -47,6 +48,7 @@ class Stack:
         self._links = []
         self.polling = False
         self.calls = None           # callbacks of sockets that are due: sockcall.py
+        self.dropped = None         # connections, listeners, endpoints whose socket is garbage
         self.lo = self._attach(Loopback(self.timers), "lo")
         self.lo.add_address("127.0.0.1/8")
         self.wait = wait or Waiter(self)
@@ -97,6 +99,8 @@ class Stack:
         try:
             timers = self.timers
             timers.now = now = self.clock() if now is None else now
+            if self.dropped:
+                self._close_dropped()
             more = False
             for link in self._links:
                 n = link.receive(_BATCH)
@@ -114,6 +118,13 @@ class Stack:
                 from spinet.sockcall import run
 
                 run(self)
+
+    def _close_dropped(self):
+        dropped = self.dropped
+        while dropped:
+            thing = dropped.pop()
+            if not getattr(thing, "flags", 0) & ORPHAN:     # a connection that was closed before
+                thing.close()
 
     def inside(self):
         """Whether this is called from within `poll`, where nothing can be waited for."""

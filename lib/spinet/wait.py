@@ -79,6 +79,10 @@ async def until_async(stack, thing):
     """As `until`, for a task of asyncio: others run in the meantime."""
     import asyncio
 
+    pump = getattr(stack, "pump", None)     # of aio: it polls
+    if pump is not None:
+        pump.soon()
     while not thing.done:
-        stack.poll()
+        if pump is None:
+            stack.poll()
         await asyncio.sleep(0.005)

@@ -65,6 +65,48 @@ def SPI(id, baudrate=1000000, polarity=0, phase=0, **options):
     return spi
 
 
+class UART:
+    """A UART whose line is the terminal that SPINET_BOARD_UART names.
+
+    As a board's it takes no more than its buffer holds, which empties at `baudrate`: `write` says
+    how many bytes that were.
+    """
+
+    def __init__(self, id, baudrate=9600, tx=None, rx=None, txbuf=256, rxbuf=256, **options):
+        import select
+
+        path = os.getenv("SPINET_BOARD_UART")
+        if not path:
+            raise ValueError("UART(%r) is not wired" % (id,))
+        self._file = open(path, "r+b", buffering=0)
+        self._poller = select.poll()
+        self._poller.register(self._file, select.POLLIN)
+        self._txbuf = txbuf
+        self._per_s = baudrate / 10
+        self._empty_at = 0      # when all that was written has left
+
+    def read(self, n=-1):
+        """At most `n` bytes of what has come; None if nothing has."""
+        data = b""
+        while len(data) != n and self._poller.poll(0):
+            more = self._file.read(1)
+            if not more:
+                break
+            data += more
+        return data or None
+
+    def write(self, data):
+        """Put into the buffer what fits; how much did, None if nothing."""
+        now = time.time()
+        queued = max(self._empty_at - now, 0) * self._per_s
+        n = min(int(self._txbuf - queued), len(data))
+        if n <= 0:
+            return None
+        self._file.write(bytes(data[:n]))
+        self._empty_at = max(self._empty_at, now) + n / self._per_s
+        return n
+
+
 class Timer:
     """A virtual timer.  The callback runs in the main thread, as by the scheduler of a board.
 

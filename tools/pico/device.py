@@ -11,6 +11,7 @@ import contextlib
 import os
 import pathlib
 import pty
+import queue
 import select
 import signal
 import sys
@@ -41,7 +42,8 @@ def firmware(say=print):
 
 
 class Device:
-    """A Pico with a serial line, its cable between the UDP ports `link` (its own, the other's)."""
+    """A Pico with a serial line; its cable leads to `link`: a port, or two UDP ports (its own, the
+    other's)."""
 
     def __init__(self, link, chip="w5500", image=None, flash=None, on_line=None, link_path=None,
                  settings=None):
@@ -50,7 +52,9 @@ class Device:
         self.flash_file = flash and pathlib.Path(flash)
         self.settings = settings
         self.on_line = on_line or (lambda text: None)
-        self.wire = Datagram(local=("127.0.0.1", link[0]), remote=("127.0.0.1", link[1]))
+        self.wire = link if hasattr(link, "recv") else Datagram(
+            local=("127.0.0.1", link[0]), remote=("127.0.0.1", link[1]))
+        self.wishes = queue.SimpleQueue()
         self.user, self.slave = pty.openpty()
         tty.setraw(self.slave)          # and kept open, or the pty ends when its user closes it
         self.path = os.ttyname(self.slave)
@@ -79,6 +83,10 @@ class Device:
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
+    def wish(self, function):
+        """Have `function(pico)` called between two slices, by the thread that runs the Pico."""
+        self.wishes.put(function)
+
     def alive(self):
         return self.thread is not None and self.thread.is_alive()
 
@@ -104,6 +112,8 @@ class Device:
                 ahead = pico.nanos - now
                 files = [self.user, self.wire]
                 ready, _, _ = select.select(files, [], [], max(0, ahead) / 1e9)
+                while not self.wishes.empty():
+                    self.wishes.get()(pico)
                 if self.user in ready:
                     with contextlib.suppress(OSError):
                         pico.write(os.read(self.user, 4096))

@@ -15,7 +15,7 @@ Messages, one letter and then doubles (little endian), to the emulator:
     L offset, count     (32 bits) and bytes: into the flash, and power on
     U uart, count       (8 and 16 bits) and bytes: serial input
     P pin, level        (8 bits) an input pin
-    X, F                reset by the RUN pin; send the flash
+    X, F, S             reset by the RUN pin; send the flash; send the samples so far (`profile`)
 
 and from it:
 
@@ -24,7 +24,7 @@ and from it:
     o            uart, bytes, and these: serial output
     f            the text of a fault
     e            why it stopped (0 time, 1 reset, 2 fault), time, cycles, cycles asleep
-    F            bytes of flash
+    F            what F or S asked for
 """
 import json
 import pathlib
@@ -170,6 +170,11 @@ class Pico:
         """What is in its flash, 2 MiB."""
         self._tell(b"F")
         return self._event()
+
+    def profile(self):
+        """{address: samples} of the program counter since the last call; the first begins it."""
+        self._tell(b"S")
+        return dict(json.loads(self._event()))
 
     def expect(self, text, ms=10000):
         """Run until it has said `text` (bytes); what came before that, and the text is taken."""

@@ -11,6 +11,7 @@ import { compile } from './thumb.mjs';
 export const FLASH_SIZE = 2 * 1024 * 1024;
 const SECTOR_NS = 45e6, PAGE_NS = 400e3;        // typical of the Pico's W25Q16JV
 const SLICE = 1 << 30;                          // instructions; a run ends by an alarm
+const SAMPLE = 499;                             // instructions between samples
 
 class Counter extends BasePeripheral {
   constructor(machine) { super(machine.mcu, 'COUNTER'); this.machine = machine; this.high = 0; }
@@ -68,6 +69,7 @@ export class Machine {
     this.asleep = 0;                            // cycles slept
     this.stopped = null;                        // why the core stands still, see `run`
     this.faultText = '';
+    this.samples = null;                        // how often the core was where, once asked for
     mcu.peripherals[0x40060] = new RingOscillator(mcu, seed);
     mcu.peripherals[0x400f0] = new Counter(this);
     mcu.peripherals[0x40058].onWatchdogTrigger = () => { this.stopped = 'reset'; };
@@ -127,6 +129,9 @@ export class Machine {
         const ns = Math.max(0, clock.nextAlarm.nanos - clock.nanosCounter);
         this.asleep += ns / this.cycleNanos;
         clock.tick(ns);
+      } else if (this.samples) {
+        this.execute(SAMPLE);
+        this.samples.set(core.PC, (this.samples.get(core.PC) ?? 0) + 1);
       } else this.execute(SLICE);
     }
     end.cancel();

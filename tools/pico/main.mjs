@@ -90,6 +90,11 @@ const commands = {
     flash.set(read(head.readUInt32LE(4)), head.readUInt32LE(0));
     power(flash);
   },
+  S() {                                         // samples so far, from now on
+    const found = Buffer.from(JSON.stringify([...(machine.samples ?? [])]));
+    machine.samples = new Map();
+    send(header('F', found.length), found); flush();
+  },
   F() { send(header('F', FLASH_SIZE), Buffer.from(machine.flash)); flush(); },
 };
 for (;;) commands[read(1).toString('latin1')]();

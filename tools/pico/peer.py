@@ -125,6 +125,14 @@ class Peer:
 
         self.stack.wait = wait
 
+    def pump(self, condition, ms=10000):
+        """Drive until `condition()` holds; TimeoutError after `ms` without it."""
+        end = self.now() + ms * 1000000
+        while not condition():
+            if self.now() > end:
+                raise TimeoutError("not so after %d ms" % ms)
+            self.stack.wait(min(self.stack.poll(), 10) or 1)
+
     def work(self):
         wait = self.stack.poll()
         for task in self.tasks:

@@ -217,9 +217,10 @@ def describe(c, now):
         "%s %d>%d una %s nxt %d max %d wnd %d s_len %d; rcv.nxt %s adv %d r_len %d ooo %s; cwnd %d "
         "ssthresh %d recover %d dupacks %d sacked %s rto %d retries %d flags %d ack_owed %d fin_at "
         "%d %s" % (
-            NAMES[c.state], c.lport, c.rport, _hex(c.head[4:8]), c.snd_nxt, c.snd_max, c.snd_wnd,
-            c.s_len, _hex(c.head[8:12]), c.rcv_adv, c.r_len, _pairs(c.ooo), c.cwnd, c.ssthresh,
-            c.recover, c.dupacks, _pairs(c.board.sacked) if c.board else "-", c.rto, c.retries,
+            NAMES[c.state], c.lport(), c.rport(), _hex(c.head[4:8]), c.snd_nxt, c.snd_max,
+            c.snd_wnd, c.s_len, _hex(c.head[8:12]), c.rcv_adv, c.r_len, _pairs(c.ooo), c.cwnd,
+            c.ssthresh, c.recover, c.dupacks, _pairs(c.board.sacked) if c.board else "-", c.rto,
+            c.retries,
             c.flags, c.ack_owed, c.fin_at, ", ".join(left)))
 
 

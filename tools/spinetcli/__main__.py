@@ -40,7 +40,10 @@ def parser():
                         "COM5; not needed where there is one board")
     common.add_argument("--password", help="of the board's console")
     common.add_argument("--json", action="store_true", help="print one JSON document")
-    common.add_argument("--plain", action="store_true", help="no colours (also: NO_COLOR=1)")
+    common.add_argument("--plain", "--no-color", action="store_true",
+                        help="no colours (also: NO_COLOR=1)")
+    common.add_argument("--quiet", "-q", action="store_true",
+                        help="print errors only, and no progress bar")
     top = argparse.ArgumentParser(
         prog="spinet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -85,7 +88,7 @@ def parser():
 def main(argv=None):
     """Run; the exit status."""
     options = parser().parse_args(argv)
-    out = Out(options.json, options.plain)
+    out = Out(options.json, options.plain, options.quiet)
     try:
         status = options.function(options, out)
     except NoBoard as error:

@@ -8,16 +8,21 @@ import tempfile
 from spinetcli.link import NoBoard, Prompt, choose
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Installed, the firmware lies beside this file and the ports are in the package; else it is a tree.
+_INSTALLED = pathlib.Path(__file__).resolve().parent / "firmware"
+FIRMWARE = _INSTALLED if _INSTALLED.exists() else ROOT / "firmware"
+_STACK = _INSTALLED.parents[1] / "spinet" if _INSTALLED.exists() else ROOT / "lib/spinet"
+_PORTS = _STACK / "ports" if _INSTALLED.exists() else ROOT / "ports"
 
 # Name: (from, to on the board, patterns).
 PARTS = {
-    "stack": ((ROOT / "lib/spinet", "lib/spinet", ("*.py", "aio/*.py", "tcp/*.py")),
-              (ROOT / "ports", "lib/spinet/ports",
+    "stack": ((_STACK, "lib/spinet", ("*.py", "aio/*.py", "tcp/*.py")),
+              (_PORTS, "lib/spinet/ports",
                ("__init__.py", "spichip.py", "w5500*.py", "enc28j60*.py", "pcap.py"))),
-    "app": ((ROOT / "firmware/app", "app", ("*.py",)),),
-    "boards": ((ROOT / "firmware/boards", "boards", ("*.json",)),),
-    "www": ((ROOT / "firmware/www", "www", ("*",)),),
-    "start": ((ROOT / "firmware", "", ("boot.py", "main.py")),),
+    "app": ((FIRMWARE / "app", "app", ("*.py",)),),
+    "boards": ((FIRMWARE / "boards", "boards", ("*.json",)),),
+    "www": ((FIRMWARE / "www", "www", ("*",)),),
+    "start": ((FIRMWARE, "", ("boot.py", "main.py")),),
 }
 # What runs at the start comes last: a copy that is cut off leaves a board as it was.
 ORDER = ("stack", "app", "boards", "www", "start")
@@ -42,6 +47,8 @@ def files(parts):
 
 def compiled(board, to):
     """(path here, path on the board) of stack and program as .mpy, made for this board in `to`."""
+    if _INSTALLED.exists():
+        raise ValueError("--mpy needs a checkout of spinet: its compiler step is not installed")
     number = board.eval("__import__('sys').implementation._mpy") >> 10 & 63
     arch = _ARCHS[number] if number < len(_ARCHS) else ""
     to = pathlib.Path(to)

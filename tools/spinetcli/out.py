@@ -10,11 +10,12 @@ from rich.table import Table
 class Out:
     """`result` is what `--json` prints at the end; everything for people goes by unprinted then."""
 
-    def __init__(self, as_json, plain):
+    def __init__(self, as_json, plain, quiet=False):
         self.json = as_json
+        self.quiet = quiet or as_json
         plain = plain or bool(os.environ.get("NO_COLOR"))
         colours = None if plain else "auto"
-        self.text = Console(color_system=colours, highlight=False, quiet=as_json, soft_wrap=True)
+        self.text = Console(color_system=colours, highlight=False, quiet=self.quiet, soft_wrap=True)
         self.notes = Console(color_system=colours, highlight=False, stderr=True, soft_wrap=True)
         self.result = None
 
@@ -40,7 +41,7 @@ class Out:
 
     def progress(self, what, total):
         """A bar on standard error, in a `with`: call `advance(n)` on it."""
-        return Bar(what, total, self.notes, self.json)
+        return Bar(what, total, self.notes, self.quiet)
 
     def finish(self):
         """Print the JSON document."""

@@ -4,10 +4,10 @@ import json
 import pathlib
 import time
 
-from spinetcli.deploy import ROOT
+from spinetcli.deploy import FIRMWARE
 from spinetcli.link import Board, NoBoard, Refused, choose
 
-BOARDS = ROOT / "firmware/boards"
+BOARDS = FIRMWARE / "boards"
 _UP_S = 25
 
 

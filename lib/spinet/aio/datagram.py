@@ -4,6 +4,7 @@ from collections import deque
 
 from spinet.addr import fmt
 from spinet.errors import EAGAIN, os_error
+from spinet.service import public
 from spinet.sockbase import SOCK_DGRAM
 from spinet.sockdgram import DatagramSocket
 
@@ -36,6 +37,7 @@ class DatagramTransport(asyncio.DatagramTransport):
         if name not in ("sockname", "peername", "socket"):
             return default
         s = DatagramSocket(self._pump.stack, self._endpoint, SOCK_DGRAM)
+        s.shared = True
         if name == "socket":
             return s
         if name == "sockname":
@@ -141,3 +143,6 @@ class DatagramTransport(asyncio.DatagramTransport):
             self._endpoint.waiter = None
             self._endpoint.close()
             self._pump.loop.call_soon(self._protocol.connection_lost, None)
+
+
+public(DatagramTransport, "sendto", "close", "abort")

@@ -21,8 +21,7 @@ async def create_connection(protocol_factory, host=None, port=None, *, stack=Non
     if local_addr is not None:
         local, lport = await pump.resolve(local_addr[0] or "0.0.0.0"), local_addr[1]
         local = None if local == ANY else local
-    pump.now()
-    conn = pump.stack.tcp.connect(addr, port, local, lport)
+    conn = pump.connect(addr, port, local, lport)
     await connected(pump, conn)
     return await attach(pump, conn, protocol_factory, ssl, server_hostname or host or "",
                         ssl_handshake_timeout)

@@ -44,6 +44,10 @@ class EventLoop(asyncio.SelectorEventLoop):
         """The stack that connections of the running task go through."""
         return _using.get() or self._stack
 
+    def run_forever(self):
+        pump_of(self._stack, self)      # from now on its sockets have descriptors, for example
+        super().run_forever()
+
     def close(self):
         """Close the loop; its stacks stay, without being polled."""
         for pump in self.pumps:
@@ -59,6 +63,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         if not isinstance(sock, StreamSocket):
             return await super().create_connection(
                 protocol_factory, ssl=ssl, sock=sock, server_hostname=server_hostname, **options)
+        sock.shared = True      # the connection is the transport's
         return await endpoints.attach(
             pump_of(sock.stack, self), sock.conn, protocol_factory, ssl, server_hostname or "",
             options.get("ssl_handshake_timeout"))
@@ -108,6 +113,8 @@ class EventLoop(asyncio.SelectorEventLoop):
                 await waiter.wait()
         finally:
             thing.waiter = before
+            if before is not None:
+                before()
 
     async def sock_connect(self, sock, address):
         if not isinstance(sock, Socket):

@@ -6,8 +6,10 @@ served after the `poll` in which it did.
 """
 import asyncio
 import socket
+import threading
 
 from spinet.addr import parse
+from spinet.service import public
 
 _BLIND_MS = 5    # how often a port is looked at that can neither be waited for nor call
 
@@ -41,10 +43,19 @@ class Pump:
         self._timed = False     # it is the timer
         self._fds = []          # descriptors that wake us
         self._ports = []
+        self._thread = threading.get_ident()    # of the loop, as soon as it runs
         self.soon()
+
+    def elsewhere(self):
+        """Whether this is called by another thread than the loop's: see threaded.py."""
+        return threading.get_ident() != self._thread
 
     def soon(self):
         """Poll the stack in the loop's next turn."""
+        if self.elsewhere():
+            if not self.loop.is_closed():
+                self.loop.call_soon_threadsafe(self._here)
+            return
         if self._running or self.loop.is_closed():
             return
         if self._handle is not None:
@@ -53,6 +64,10 @@ class Pump:
             self._handle.cancel()
         self._timed = False
         self._handle = self.loop.call_soon(self.run)
+
+    def _here(self):
+        self._thread = threading.get_ident()
+        self.soon()
 
     @staticmethod
     def address(host):
@@ -81,9 +96,30 @@ class Pump:
         """Tell the stack what time it is, before something is asked of it out of turn."""
         self.stack.timers.now = self.stack.clock()
 
+    def connect(self, *args):
+        """As the stack's `tcp.connect`."""
+        self.now()
+        return self.stack.tcp.connect(*args)
+
+    def listen(self, *args):
+        """As the stack's `tcp.listen`."""
+        self.now()
+        return self.stack.tcp.listen(*args)
+
+    def abort(self, conn):
+        """Reset a connection that nobody was given."""
+        conn.waiter = None
+        self.now()
+        conn.abort()
+        self.soon()
+
+    def _frame(self):
+        self.run()      # by its name: it may have been given a guard
+
     def run(self):
         """Poll, serve those for whom something has come, and see when to do so again."""
         stack = self.stack
+        self._thread = threading.get_ident()
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -119,7 +155,7 @@ class Pump:
                 continue
             if port.pollable:
                 self._fds.append(port.fileno())
-                self.loop.add_reader(port.fileno(), self.run)
+                self.loop.add_reader(port.fileno(), self._frame)
             elif hasattr(port, "on_frame"):
                 port.on_frame = self.soon
 
@@ -141,3 +177,6 @@ class Pump:
             self._handle = None
         if getattr(self.stack, "pump", None) is self:
             self.stack.pump = None
+
+
+public(Pump, "run", "stop", "connect", "listen", "abort")

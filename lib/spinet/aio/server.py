@@ -3,6 +3,7 @@ import asyncio
 from asyncio import sslproto
 
 from spinet.aio.stream import StreamTransport
+from spinet.service import public
 from spinet.sockstream import StreamSocket
 
 
@@ -32,8 +33,7 @@ class Server(asyncio.AbstractServer):
         self._open()
 
     def _open(self):
-        self._pump.now()
-        self._listener = self._pump.stack.tcp.listen(*self._address, self._backlog)
+        self._listener = self._pump.listen(*self._address, self._backlog)
         self._address = self._address[0], self._listener.port
 
     @property
@@ -43,6 +43,7 @@ class Server(asyncio.AbstractServer):
             return ()
         s = StreamSocket(self._pump.stack)
         s.listener = self._listener
+        s.shared = True
         return (s,)
 
     def get_loop(self):
@@ -141,3 +142,6 @@ class Server(asyncio.AbstractServer):
     async def __aexit__(self, *exc):
         self.close()
         await self.wait_closed()
+
+
+public(Server, "close", "close_clients", "abort_clients")

@@ -2,6 +2,7 @@
 import asyncio
 
 from spinet.errors import ECONNABORTED, EINPROGRESS, os_error
+from spinet.service import public
 from spinet.sockstream import StreamSocket
 from spinet.tcp.states import CLOSED, NODELAY
 
@@ -66,6 +67,7 @@ class StreamTransport(asyncio.Transport):
         if self._socket is None:
             self._socket = StreamSocket(self._pump.stack, conn)
             self._socket.setblocking(False)
+            self._socket.shared = True
         if name == "socket":
             return self._socket
         return self._socket.getpeername() if name == "peername" else self._socket.getsockname()
@@ -309,10 +311,7 @@ async def connected(pump, conn):
                 return
             await waiter.wait()
     except BaseException:
-        conn.waiter = None
-        pump.now()
-        conn.abort()
-        pump.soon()
+        pump.abort(conn)
         raise
 
 
@@ -322,14 +321,24 @@ class Waiter:
     def __init__(self, pump):
         self._pump = pump
         self._future = None
+        self._told = False      # since the last `wait`, perhaps before there was a future
 
     def __call__(self):
+        self._told = True
         future = self._future
         if future is not None and not future.done():
-            future.set_result(None)
+            if self._pump.elsewhere():
+                self._pump.loop.call_soon_threadsafe(self)
+            else:
+                future.set_result(None)
 
     async def wait(self):
-        """Until it is called."""
+        """Until it is called, or at once if it was: look again then."""
         self._future = self._pump.loop.create_future()
-        self._pump.soon()
-        await self._future
+        if not self._told:
+            self._pump.soon()
+            await self._future
+        self._told = False
+
+
+public(StreamTransport, "write", "write_eof", "close", "abort", "_force_close", "resume_reading")

@@ -258,7 +258,7 @@ class Tcp:
 
     def remember(self, c):
         """Enter `c` into the table of connections."""
-        key = _key(c.path.dst, c.lport, c.rport)
+        key = _key(c.path.dst, c.lport(), c.rport())
         other = self.table.get(key)
         if other is not None:
             c.next = other
@@ -267,7 +267,7 @@ class Tcp:
 
     def forget(self, c, state):
         """`c` has become CLOSED out of `state`: drop every reference to it but its user's."""
-        key = _key(c.path.dst, c.lport, c.rport)
+        key = _key(c.path.dst, c.lport(), c.rport())
         at = self.table.get(key)
         if at is c:
             if c.next is None:
@@ -303,7 +303,7 @@ class Tcp:
         """The connection of these addresses (4 bytes each) and ports, or None."""
         c = self.table.get(_key(remote, lport, rport))
         while c is not None:
-            if c.rport == rport and c.path.dst == remote and c.path.src == local:
+            if c.rport() == rport and c.path.dst == remote and c.path.src == local:
                 return c
             c = c.next
         return None
@@ -331,7 +331,7 @@ class Tcp:
     def draw_isn(self, c):
         """Give `c` its initial sequence number."""
         path = c.path
-        self.secret.isn(c.head, 4, self.clock.ms(), path.src, c.lport, path.dst, c.rport)
+        self.secret.isn(c.head, 4, self.clock.ms(), path.src, c.lport(), path.dst, c.rport())
         before = self._before
         if before is not None:
             # Beyond what the connection used that this one replaces (RFC 9293, 3.6.1).
@@ -346,7 +346,7 @@ class Tcp:
         peer that is still in TIME-WAIT (RFC 6191).
         """
         path = c.path
-        base = self.secret.offset(path.src, c.lport, path.dst, c.rport)
+        base = self.secret.offset(path.src, c.lport(), path.dst, c.rport())
         options.begin_clock(c, base, 0, self.timers.now)
         add32(c.head, 24, c.head, 24, get32(self.clock.ms(), 0))
 

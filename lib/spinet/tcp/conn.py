@@ -98,12 +98,12 @@ class Conn(Timer):
         self.dsack_at = 0       # where they stood, from RCV.NXT
         self.board = None       # what the peer has selectively acknowledged, once it matters
 
-    @property
+    # (No properties: with one MicroPython looks through the class at each change of an attribute.)
+
     def lport(self):
         """Our port."""
         return self.head[0] << 8 | self.head[1]
 
-    @property
     def rport(self):
         """The peer's port."""
         return self.head[2] << 8 | self.head[3]

@@ -15,7 +15,7 @@ connection once more after it has ended, for which the last `USED` are
 remembered.  So cookies are sent only while the set is full, and
 believed only for two ticks after that.
 """
-from spinet.prim import add32, copy, eq4
+from spinet.prim import add32, copy, diff32, eq4
 from spinet.tcp import limit, options, output
 from spinet.tcp.input import arrives
 from spinet.tcp.output import ACK, FIN, RST, SYN
@@ -26,6 +26,14 @@ USED = 64
 _NO_SCALE = 15
 _SACK = 16
 _ECN = 32
+
+
+def _acknowledged(buf, s):
+    """The sequence number that the segment at `buf[s]` acknowledges, and its sender's first."""
+    numbers = bytearray(8)
+    add32(numbers, 0, buf, s + 8, -1)
+    add32(numbers, 4, buf, s + 4, -1)
+    return numbers
 
 
 class Cookies:
@@ -59,7 +67,7 @@ class Cookies:
         while mss and MSS[mss] > c.mss + len(c.head) - 20:
             mss -= 1
         self._last = tick = self._tick()
-        copy(c.head, 4, self._make(path, c.lport, c.rport, bytes(buf[s + 4:s + 8]), tick, mss),
+        copy(c.head, 4, self._make(path, c.lport(), c.rport(), bytes(buf[s + 4:s + 8]), tick, mss),
              0, 4)
         if len(c.head) > 20:
             low = c.snd_shift if c.flags & SCALED else _NO_SCALE
@@ -87,18 +95,12 @@ class Cookies:
         now = self._tick()
         if now - self._last & 0xFFFF > 1 or buf[s + 13] & (SYN | RST | ACK) != ACK:
             return False
-        lport = buf[s + 2] << 8 | buf[s + 3]
-        rport = buf[s] << 8 | buf[s + 1]
-        listener = tcp.listener(buf, h + 16, lport)
-        cookie = bytearray(8)
-        add32(cookie, 0, buf, s + 8, -1)
-        age = now - (cookie[0] >> 3) & 31
+        listener = tcp.listener(buf, h + 16, buf[s + 2] << 8 | buf[s + 3])
         path = tcp.back(buf, h)
-        if listener is None or path is None or age > 1:
+        cookie = _acknowledged(buf, s)
+        if listener is None or path is None or now - (cookie[0] >> 3) & 31 > 1:
             return False
-        add32(cookie, 4, buf, s + 4, -1)
-        mss = cookie[0] & 7
-        if cookie[:4] != self._make(path, lport, rport, bytes(cookie[4:]), now - age & 0xFFFF, mss):
+        if not self._ours(path, buf, s, cookie):
             if end == p and not buf[s + 13] & FIN:
                 return False
             # It may be a later segment of a peer whose first was lost, or found no room: a reset
@@ -115,11 +117,42 @@ class Cookies:
             listener.half_open[0].end(0)    # a peer that is there counts more
         if tcp.room():
             try:
-                self._open(listener, path, buf, s, p, cookie, MSS[mss])
+                self._open(listener, path, buf, s, p, cookie, MSS[cookie[0] & 7])
             except MemoryError:
                 tcp.count["no_memory"] += 1
                 return True
             arrives(listener.half_open[-1], buf, s, p, end)
+        return True
+
+    def _ours(self, path, buf, s, cookie):
+        """Whether we have sent `cookie` to the peer that the segment at `buf[s]` is from."""
+        now = self._tick()
+        age = now - (cookie[0] >> 3) & 31
+        return age < 2 and cookie[:4] == self._make(
+            path, buf[s + 2] << 8 | buf[s + 3], buf[s] << 8 | buf[s + 1], bytes(cookie[4:]),
+            now - age & 0xFFFF, cookie[0] & 7)
+
+    def instead(self, c, buf, s, p, end):
+        """An acknowledgement for the half-open `c`, which brings back a cookie: that one counts.
+
+        One copy of a SYN was answered with the cookie, another, when there was room again,
+        with `c`.  The peer believes what it has got first.
+        """
+        if (not c.listener or diff32(buf, s + 8, c.head, 4) == 1
+                or self._tick() - self._last & 0xFFFF > 1):
+            return False
+        cookie = _acknowledged(buf, s)
+        if not self._ours(c.path, buf, s, cookie):
+            return False
+        listener = c.listener
+        path = c.path
+        c.end(0)
+        try:
+            self._open(listener, path, buf, s, p, cookie, MSS[cookie[0] & 7])
+        except MemoryError:
+            self.tcp.count["no_memory"] += 1
+            return True
+        arrives(listener.half_open[-1], buf, s, p, end)
         return True
 
     def _open(self, listener, path, buf, s, p, cookie, mss):

@@ -36,8 +36,10 @@ def arrives(c, buf, s, p, end):
     if seq or buf[s + 13] & _PLAIN != ACK or end - p > c.rcv_adv or state != ESTABLISHED:
         if not _acceptable(c, buf, s, seq, end - p):
             return
-        if state == SYN_RECEIVED and not _established(c, buf, s):
-            return
+        if state == SYN_RECEIVED:
+            cookies = c.tcp.cookies
+            if cookies and cookies.instead(c, buf, s, p, end) or not _established(c, buf, s):
+                return
     if ts and seq <= 0 and not c.ack_owed:
         # RFC 7323, 4.3: with nothing owed the last ACK sent was for RCV.NXT.
         copy(c.head, 28, buf, ts, 4)

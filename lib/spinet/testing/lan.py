@@ -45,6 +45,7 @@ class LanHost(Host):
                             "ethernet")
         self.plug = lan.switch.plug(self)
         self._how = dict(_HOW)
+        self._kept = []     # sockets, which a test may drop and still count on
 
     def _boot(self):
         self.phase = 0      # a time-out ends when a test expects it
@@ -72,6 +73,7 @@ class LanHost(Host):
         sock = self.socket()
         sock.bind(("", port))
         sock.listen(backlog)
+        self._kept.append(sock)
         return sock
 
     def connect(self, host, port, timeout=None):
@@ -79,6 +81,7 @@ class LanHost(Host):
         sock = self.socket()
         sock.settimeout(timeout)
         sock.connect((getattr(host, "address", host), port))
+        self._kept.append(sock)
         return sock
 
     @contextlib.contextmanager

@@ -78,7 +78,7 @@ class Trace:
         """Note the changes of state of the host's connections too."""
         def changed(event, c, before, after):
             self._kept.append((host.sim.now, host.name, None, "%d %s -> %s" % (
-                c.lport, before, after), b""))
+                c.lport(), before, after), b""))
 
         host.stack.tcp.trace = changed
 
