@@ -24,9 +24,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 UMQTT = ROOT / "build/board/micropython-umqtt.simple-1.3.4/umqtt/simple.py"
 HIL = "HIL_PORT" in os.environ
 HOST = "10.66.0.1"
-CHIPS = ["board"] if HIL else ["w5500", "enc28j60"]
+CHIPS = ["board"] if HIL else ["w5500", pytest.param("enc28j60", marks=pytest.mark.slow)]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 
 class Bench:
@@ -39,7 +39,7 @@ class Bench:
     def run(self, *words, timeout=60):
         """Run a program on the network's side; what it printed (bytes)."""
         done = subprocess.run([*self.where, *map(str, words)], capture_output=True,
-                              timeout=timeout)
+                              timeout=timeout, cwd=ROOT)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout
 
@@ -342,6 +342,20 @@ def test_the_cable_is_pulled_and_put_back(bench):
         bench.cable(True)
     wait_for(lambda: bench.interface()["link"])
     bench.run("ping", "-c", 3, "-i", "0.2", "-W", 5, bench.address())
+
+
+@pytest.mark.skipif(HIL, reason="this is what it starts")
+def test_make_hil_runs_these_tests_on_a_serial_port(bench):
+    """The same, as for a board: all that is told is a serial port and an interface."""
+    said = bench.run("make", "-s", "hil", "PORT=" + bench.port, "IFACE=board", "PYTHON=true",
+                     "ARGS=-q -k 'console or pings or curl or copies'", timeout=120)
+    assert b"4 passed" in said, said
+
+
+@pytest.mark.skipif(HIL, reason="this is what it starts")
+def test_make_hil_without_a_board_skips_by_name(bench):
+    said = bench.run("make", "-s", "hil", "PORT=", "PYTHON=true", "ARGS=-q -k pings")
+    assert b"1 skipped" in said and b"no board: make hil PORT=" in said, said
 
 
 def wait_for(condition, seconds=30):

@@ -1,0 +1,54 @@
+"""Hours in which nothing happens but renewals of the address, on real firmware, in its own time.
+
+HOURS=24 takes a day; it sleeps 99 % of it, which costs nothing here.
+"""
+import os
+
+import pytest
+from pico.device import configure
+from pico.emulator import Pico
+from pico.peer import Peer
+from spinet.diag import Ping
+from spinet.wait import until
+
+HOURS = int(os.environ.get("HOURS") or 1)
+LEASE_S = 1800
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120 + 240 * HOURS)
+def test_hours_of_idle(firmware):
+    peer = Peer(lease_s=LEASE_S)
+    with Pico(firmware, "w5500", peer.cable, [peer], time=peer.time) as pico:
+        configure(pico, {"chip": "w5500", "services": {"http": 80}})
+        pico.expect(b"spinet at 10.0.0.15", 20000)
+        pico.run(10000)
+        offered, acked = peer.dhcp.count["offer"], peer.dhcp.count["ack"]
+        cycles, asleep = pico.cycles, pico.asleep
+        free = []
+        for hour in range(HOURS):
+            for _ in range(60):
+                pico.run(60000)
+            free.append(memory(pico))
+            print("%d h: %d acks, %d bytes free, awake %.2f %%" % (
+                hour + 1, peer.dhcp.count["ack"] - acked, free[-1],
+                100 - 100 * (pico.asleep - asleep) / (pico.cycles - cycles)), flush=True)
+        # A lease is renewed at half of its time.
+        renewals = HOURS * 3600 / (LEASE_S / 2)
+        assert renewals - 1 <= peer.dhcp.count["ack"] - acked <= renewals + 1
+        assert peer.dhcp.count["offer"] == offered, "the lease was lost"
+        assert (pico.asleep - asleep) / (pico.cycles - cycles) > 0.98
+        assert min(free) > max(free) - 2000, free
+        assert b"no address" not in pico.output and b"link down" not in pico.output
+        peer.drive(pico)
+        ping = Ping(peer.stack, "10.0.0.15", count=3, interval_ms=100)
+        assert until(peer.stack, ping, 5000) and ping.received == 3
+
+
+def memory(pico):
+    """Bytes free after a collection, by way of the prompt; the console is there again then."""
+    del pico.output[:]
+    said = pico.exec("import gc; gc.collect(); print(gc.mem_free())")
+    pico.write(b"console()\r")
+    pico.expect(b"spinet> ")
+    return int(said)
