@@ -10,6 +10,7 @@ _AGAIN_MS = 25          # between looks at one that starts
 _START_MS = 20          # from reset to first access
 _PULSE_MS = 2           # of reset
 _QUIET_MS = 15000       # nothing received for so long is suspicious ...
+_ANNOUNCING_MS = 10000  # RFC 5227: probes and announcements take as long
 _QUIET_MOST_MS = 3600000    # ... and after each attempt to help, twice as long, up to this
 
 # What `_state` says.
@@ -46,6 +47,7 @@ class SpiPort:
     medium = "ethernet"
     mtu = 1500
     pads = True
+    _keeps_link = False     # does the PHY outlive `_soft_reset`?
 
     def __init__(self, spi, cs, irq=None, reset=None, mac=None, lock=None, spi_init=None,
                  clock=ticks_ms, sleep=None):
@@ -71,6 +73,7 @@ class SpiPort:
         self._tx_next = None    # a buffer that was sent from while `_tx_buf` was another ...
         self._tx_seen = 0       # ... and `count["tx"]` after that
         self._linked = False
+        self._kept = False      # the link is as it was, while the chip is reset by command
         self._state = _LOST
         self._at = self._give_up_at = clock()
         self._looks = 0             # at the chip since its reset
@@ -92,7 +95,7 @@ class SpiPort:
                 self._tend(now)
             finally:
                 self._give()
-        return self._linked
+        return self._linked or self._kept
 
     def close(self):
         """Silence the chip and let go of the pins.  May be called again."""
@@ -107,7 +110,7 @@ class SpiPort:
                 self._give()
         self._forget()
         self._state = _CLOSED
-        self._linked = False
+        self._linked = self._kept = False
 
     deinit = close
 
@@ -137,18 +140,21 @@ class SpiPort:
         """Reset the chip, by its pin if there is one and unless told not to; `_tend` goes on."""
         self.count["reset"] += 1
         self._forget()
-        if self._linked:
-            self._linked = False
+        by_pin = pin and self._reset is not None
+        was = self._linked or self._kept
+        self._kept = was and self._keeps_link and not by_pin
+        self._linked = False
+        if was and not self._kept:
             self.count["link_down"] += 1
         self._looks = 0
-        if pin and self._reset is not None:
+        if by_pin:
             self._reset(0)
         else:
             self._soft_reset()
         # What led here may have taken longer than the pulse lasts: `now` is too old to time it by.
         now = self._clock()
         self._give_up_at = ticks_add(now, _GIVE_UP_MS)
-        if pin and self._reset is not None:
+        if by_pin:
             self._state = _PULSE
             self._at = ticks_add(now, _PULSE_MS)
         else:
@@ -172,6 +178,8 @@ class SpiPort:
             self._wait_more(now, _AGAIN_MS)
         elif self._set_up():
             self._state = UP
+            self._linked = self._kept
+            self._kept = False
             self._check(now)
         else:
             self._wait_more(now, 4 * _AGAIN_MS)     # an attempt may have taken long
@@ -186,6 +194,9 @@ class SpiPort:
             self._at = ticks_add(now, ms)
         else:
             self.count["absent"] += 1
+            if self._kept:
+                self._kept = False
+                self.count["link_down"] += 1
             self._state = _LOST
             self._at = ticks_add(now, _RETRY_MS)
 
@@ -194,7 +205,8 @@ class SpiPort:
 
         Most chips do not say that they have gone deaf, but no network is silent for ever.  The
         driver opens the receiver anew (1), sets up the chip (2), resets it by command (3), and by
-        its pin (4), which costs the link: only if something was sent that nobody answered.
+        its pin (4), which costs the link: only if something was sent that nobody answered.  In the
+        first seconds of a silence, or of a link, that is announcements, which nobody answers.
         `waiting`: does the chip say that a frame waits, which all of that would lose?
         """
         step = 0
@@ -205,7 +217,10 @@ class SpiPort:
             self._quiet_ms = _QUIET_MS
             self._quiet_step = 0
         elif self._linked:
-            if ticks_diff(now, self._quiet_at) < 0:
+            left = ticks_diff(self._quiet_at, now)
+            if left > 0:
+                if left > self._quiet_ms - _ANNOUNCING_MS:
+                    self._told = self.count["tx"]
                 return 0
             step = self._quiet_step % 4 + 1
             if step == 4 and self.count["tx"] == self._told:

@@ -33,6 +33,8 @@ class Chip(SpiPort):
     `_mode` is what Sn_MR becomes when the socket is opened next; `_reconfigure` has that done soon.
     """
 
+    _keeps_link = True
+
     def __init__(self, spi, cs, irq, reset, mac, lock, spi_init, clock, sleep, mode):
         self.count = {
             "rx": 0, "tx": 0, "rx_bad_length": 0, "rx_too_long": 0, "rx_torn": 0,

@@ -497,6 +497,20 @@ def test_a_quiet_network_costs_nothing():
     assert traffic(b)
 
 
+def test_announcements_are_not_what_somebody_should_answer():
+    """After an answer of a DHCP server, say: a reset costs the link, and all would begin anew."""
+    b = Board(irq=True)
+    b.wire.put(frame(60))
+    idle(b, 1000)
+    for _ in range(4):
+        b.send(frame(60))
+        idle(b, 2000)
+    idle(b, 60000)
+    assert b.port.link() and b.port.count["link_down"] == 0
+    assert b.port.count["reset"] == 1 and b.port.count["rx_silent"] >= 2
+    assert traffic(b)
+
+
 def test_brown_out():
     for at in (0, 1, 3, 6, 9):
         b = Board()

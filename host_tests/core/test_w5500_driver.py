@@ -544,6 +544,24 @@ def test_a_deaf_receiver():
         assert b.got[-1] == frame(61)
 
 
+def test_who_asks_for_the_link_sees_nothing_of_a_reset_in_a_silence():
+    """Or DHCP would ask for its address again, hear the answer, and so on for ever."""
+    b = Board()
+    b.wire.put(frame(60))
+    b.sleep(2)
+    resets = b.port.count["reset"]
+    downs = 0
+    for _ in range(2200):
+        b.time.sleep_ms(50)
+        b.poll()
+        downs += not b.port.link()
+    assert b.port.count["reset"] == resets + 1, "the third step against a deaf receiver"
+    assert downs == 0 and b.port.count["link_down"] == 0 and b.port.count["link_up"] == 1
+    b.chip.cable(False)
+    b.sleep(1000)
+    assert not b.port.link() and b.port.count["link_down"] == 1
+
+
 def test_a_frame_that_ends_a_long_silence_is_not_lost():
     """It waits in the chip when the program, which polls rarely, looks after the receiver."""
     for k in range(14000, 16500, 250):

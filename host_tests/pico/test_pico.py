@@ -97,7 +97,8 @@ def get(peer, path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("chip, irq", [("w5500", 21), ("enc28j60", 21), ("w5500", -1)])
+@pytest.mark.parametrize("chip, irq", [
+    ("w5500", 21), ("enc28j60", 21), ("w5500", -1), ("enc28j60", -1)])
 def test_a_megabyte_each_way(firmware, chip, irq):
     total = 1000000 if irq >= 0 else 200000
     pins = {"cs": 17, "reset": 20, "irq": irq}
@@ -134,9 +135,10 @@ def test_a_megabyte_each_way(firmware, chip, irq):
             chip, total * 1e6 / (turned - began), total * 1e6 / (ended - turned)))
 
 
-def test_the_same_input_gives_the_same_cycles(firmware):
+@pytest.mark.parametrize("chip", CHIPS)
+def test_the_same_input_gives_the_same_cycles(firmware, chip):
     def run():
-        with board(firmware) as (pico, peer):
+        with board(firmware, chip) as (pico, peer):
             peer.drive(pico)
             get(peer, "/status.json")
             return pico.nanos, pico.cycles, pico.asleep
@@ -168,6 +170,14 @@ def test_the_cable_is_pulled_and_put_back(firmware, chip):
         pico.expect(b"link up", 8000)
         peer.drive(pico)
         assert b" 200 " in get(peer, "/status.json")[0]
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_on_a_silent_network_it_keeps_link_and_lease(firmware, chip):
+    with board(firmware, chip) as (pico, peer):
+        acks = peer.dhcp.count["ack"]
+        pico.run(200000)
+        assert peer.dhcp.count["ack"] == acks and b"link down" not in pico.output
 
 
 def test_idle_it_sleeps_and_renews_its_lease(firmware):
