@@ -202,8 +202,8 @@ def main():
     image = options.image or device.firmware()
     result = {"image": json.loads((device.IMAGE.parent / "sizes.json").read_text()), "rows": []}
     print("chip       SPI MHz     in: KB/s  cycles  busy    out: KB/s  cycles  busy   ping ms")
-    for chip, mhz, irq in (("w5500", 24, True), ("w5500", 12, True), ("w5500", 31, True),
-                           ("w5500", 24, False), ("enc28j60", 12, True), ("enc28j60", 15, True)):
+    for chip, mhz, irq in (("w5500", 24, True), ("w5500", 12, True), ("w5500", 33, True),
+                           ("w5500", 24, False), ("enc28j60", 12, True), ("enc28j60", 20, True)):
         if options.chip and chip not in options.chip:
             continue
         bench = Bench(image, chip, mhz, irq, profile=elf)
