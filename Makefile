@@ -25,16 +25,18 @@ pico: env ## an emulated Pico with real firmware in place of the virtual board (
 firmware: env ## an image with spinet frozen in (BOARD=pico, PARTS="w5500 dhcp", MICROPY_DIR=tree)
 	@$(PY) tools/image.py $(or $(BOARD),pico) --parts "$(PARTS)" $(if $(MICROPY_DIR),--micropython $(MICROPY_DIR))
 
-test-pico: ## the tests on the emulated Pico; builds its firmware
+test-pico: ## only the tests on the emulated Pico; builds its firmware
 	@$(PYTHON) tools/env.py --tests
+	@$(PY) tools/pico/device.py --build
 	$(PY) -m pytest host_tests/pico $(ARGS)
 
 hil: ## the acceptance tests on a real board (PORT=/dev/ttyACM0, IFACE=eth1: the way to it)
 	@$(PYTHON) tools/env.py --tests
 	HIL_PORT="$(PORT)" HIL_IFACE="$(IFACE)" $(PY) -m pytest host_tests/pico/test_acceptance.py $(ARGS)
 
-test: ## all tests, on CPython and on both MicroPythons (ARGS="-k arp" for pytest)
+test: ## all tests, on CPython, both MicroPythons and the emulated Pico (ARGS="-k arp" for pytest)
 	@$(PYTHON) tools/env.py --tests
+	-@$(PY) tools/pico/device.py --build
 	$(PYTEST) $(ARGS)
 
 test-core: env ## only the core tests, on the three runtimes

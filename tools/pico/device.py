@@ -34,8 +34,10 @@ _BEHIND_NS = 50000000       # further behind than that it does not catch up
 
 def firmware(say=print):
     """The image for the emulated Pico, built if there is none or spinet has changed since."""
-    newest = max(path.stat().st_mtime for folder in ("lib", "ports", "firmware")
-                 for path in (BUILD.parent / folder).rglob("*.*"))
+    files = [path for folder in ("lib", "ports", "firmware")
+             for path in (BUILD.parent / folder).rglob("*.*")]
+    files += [BUILD.parent / "tools" / name for name in ("image.py", "frozen.py", "mpy.py")]
+    newest = max(path.stat().st_mtime for path in files)
     if not IMAGE.exists() or IMAGE.stat().st_mtime < newest:
         image.build("pico-uart", say=say)
     return IMAGE
@@ -162,7 +164,14 @@ def main():
     parser.add_argument("--chip", default="w5500", choices=("w5500", "enc28j60"))
     parser.add_argument("--image", help="the firmware (default: built)")
     parser.add_argument("--flash", help="file that keeps what is in its flash")
+    parser.add_argument("--build", action="store_true", help="only see that there is firmware")
     options = parser.parse_args()
+    if options.build:
+        try:
+            print("firmware for the emulated Pico: %s" % firmware())
+        except image.Failed as error:
+            sys.exit("spinet: no firmware for the emulated Pico: %s" % error)
+        return
     ports = launch.free_ports(2)
     gateway = Gateway(Datagram(local=("127.0.0.1", ports[1]), remote=("127.0.0.1", ports[0])))
     threading.Thread(target=gateway.run, daemon=True).start()
