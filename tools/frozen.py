@@ -49,7 +49,7 @@ else:
 # for a Cortex-M0+ MicroPython up to 1.25 at least mistakes the names of a module after number 286,
 # an error in its `asm_thumb_add_reg_reg_offset`, and the one file of tcp/ has more.)
 NATIVE = (
-    "ports/w5500", "ports/w5500_chip", "ports/enc28j60", "ports/enc28j60_tx", "ethernet", "link",
+    "ports/w5500", "ports/w5500_chip", "ports/enc28j60", "ports/enc28j60_tx", "ethernet",
     "ipv4", "path", "icmp",
     "udp", "tcp/__init__", "tcp/reno", "tcp/ranges", "tcp/rto", "tcp/limit", "tcp/options",
     "tcp/output", "tcp/conn", "tcp/input", "timers", "stack", "sockstream",
@@ -72,14 +72,17 @@ def native(text):
     return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
 
 
-def stage(parts=(), modules=()):
-    """Write the modules; (directory, file) of each.  `modules`: libraries, as directories."""
+def stage(parts=(), modules=(), where="frozen"):
+    """Write the modules below build/`where`; (directory, file) of each.
+
+    `modules` are further libraries, as directories.
+    """
     unknown = set(parts) - set(PARTS)
     if unknown:
         raise SystemExit("spinet has no part %s: there are %s" % (
             ", ".join(sorted(unknown)), ", ".join(sorted(PARTS))))
     wanted = set(parts or PARTS)
-    target = BUILD / "frozen"
+    target = BUILD / where
     shutil.rmtree(target, ignore_errors=True)
     files = {name: text for name, text in mpy.sources(merge=False).items() if taken(name, wanted)}
     for name in NATIVE:

@@ -1,0 +1,207 @@
+"""What an image has in it, run on the emulated Pico."""
+import json
+import re
+import ssl
+import struct
+import subprocess
+
+import certificates
+import frozen
+import image
+import mpy
+import pytest
+from pico.device import configure
+from pico.emulator import Pico
+from pico.peer import Peer
+from spinet import secure
+
+FAMILIES = {"pico": 0xE48BFF56, "pico-uart": 0xE48BFF56, "pico2": 0xE48BFF59}
+
+HTTPS = """
+import gc, machine, spinet
+machine.RTC().datetime(%(now)r)
+from app import board, config
+nic = board.bring_up(config.load())
+spinet.install(nic.stack)
+import socket, ssl
+gc.collect()
+before = gc.mem_free()
+s = socket.socket()
+s.connect(("10.0.0.1", 443))
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.verify_mode = ssl.CERT_REQUIRED
+context.load_verify_locations(cadata=%(der)r)
+s = context.wrap_socket(s, server_hostname="board.test")
+s.write(b"GET / HTTP/1.0\\r\\n\\r\\n")
+gc.collect()
+print("TOOK", before - gc.mem_free())
+print("GOT", s.read())
+"""
+
+
+def at_the_prompt(pico):
+    """No program runs, and the raw REPL takes another."""
+    pico.expect(b"spinet> ")
+    pico.write(b"\r\x03\x01")
+    pico.expect(b"raw REPL; CTRL-B to exit\r\n>")
+    pico.write(b"import machine\nmachine.soft_reset()\n\x04")
+    pico.expect(b"raw REPL; CTRL-B to exit\r\n>")
+
+
+def test_https_with_the_certificate_checked(firmware, tmp_path):
+    certificates.make(tmp_path, "10.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    now = ssl_time(tmp_path)
+    peer = Peer()
+    with Pico(firmware, "w5500", peer.cable, [peer], time=peer.time) as pico:
+        configure(pico, {"address": "10.0.0.15/24"})
+        at_the_prompt(pico)
+        listener = peer.stack.socket()
+        listener.bind(("", 443))
+        listener.listen()
+        listener.settimeout(30)
+        der = (tmp_path / "ca.der").read_bytes()
+        pico.write((HTTPS % {"now": now, "der": der}).encode() + b"\x04")
+        pico.until(lambda: b"OK" in pico.output)
+        peer.drive(pico)
+        try:
+            conn, _ = listener.accept()
+        except OSError:
+            raise AssertionError(bytes(pico.output)) from None
+        conn.settimeout(60)
+        conn = secure.wrap(context, conn, server_side=True)
+        assert conn.recv(100).startswith(b"GET / ")
+        conn.sendall(b"HTTP/1.0 200 OK\r\n\r\nhello from the peer")
+        conn.close()
+        peer.pump(lambda: b"\x04>" in pico.output, 30000)
+        said = bytes(pico.output).decode()
+        assert "hello from the peer" in said, said
+        took = int(re.search(r"TOOK (-?\d+)", said)[1])
+        print("TLS takes %d bytes of heap" % took)
+        assert 0 < took < 60000
+
+
+def ssl_time(folder):
+    """A moment at which the certificate holds, for an RTC."""
+    import datetime
+
+    now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
+    return (now.year, now.month, now.day, now.weekday(), now.hour, now.minute, now.second, 0)
+
+
+def test_the_flash_own_programs_come_first(firmware):
+    with Pico(firmware, None) as pico:
+        pico.expect(b"spinet> ")
+        pico.exec("for n in ('boot', 'main'):\n"
+                  "    with open(n + '.py', 'w') as f: f.write('print(\"my own %s\" % \"' + n + '\")')")
+        pico.reset()
+        assert b"spinet>" not in pico.expect(b"my own boot") + pico.expect(b"my own main")
+        assert "start" in pico.exec("import os\nos.remove('main.py')\nprint('start')")
+        pico.reset()
+        pico.expect(b"spinet> ")
+
+
+def test_profiles_and_pages_come_from_the_image(firmware):
+    with Pico(firmware, None) as pico:
+        pico.expect(b"spinet> ")
+        assert pico.exec("import os; print(os.listdir())") == "[]\n"
+        pico.write(b"\x04")
+        pico.expect(b"spinet> ")
+        pico.run(200)
+        pico.write(b"set board pico-enc28j60\r")
+        pico.run(500)
+        pico.output.clear()
+        pico.write(b"get chip\r")
+        pico.run(500)
+        assert b"enc28j60" in pico.output
+
+
+def test_parts_by_name(capsys):
+    names = {name for _, name in frozen.stage(["w5500", "dhcp"], where="parts")}
+    assert {"spinet/tcp/input.py", "spinet/ports/w5500.py", "spinet/dhcp.py"} <= names
+    assert not {"spinet/ports/enc28j60.py", "spinet/mdns.py", "main.py"} & names
+    everything = {name for _, name in frozen.stage(where="parts")}
+    assert names < everything and {"main.py", "boot.py", "app/board.py"} <= everything
+    with pytest.raises(SystemExit, match="no part wifi: there are app,"):
+        list(frozen.stage(["wifi"], where="parts"))
+
+
+def test_every_part_is_a_module_that_there_is():
+    modules = {name[len("spinet/"):-3] for _, name in frozen.stage(where="parts")
+               if name.startswith("spinet/")}
+    for part, names in frozen.PARTS.items():
+        assert set(names) <= modules, part
+    assert set(frozen.NATIVE) <= modules
+
+
+def test_native_code_is_what_can_be():
+    text = frozen.native('"""Doc."""\ndef a():\n    return 1\ndef b():\n    yield 1\n'
+                         'def c():\n    try:\n        a()\n    except OSError:\n        raise\n')
+    assert text.count("@micropython.native") == 1
+    assert text.startswith('"""Doc."""\nimport micropython\n\n@micropython.native\ndef a')
+
+
+def test_no_native_module_has_more_names_than_the_emitter_takes(tmp_path):
+    """MicroPython's for the Cortex-M0+ gets wrong what is behind the 287th."""
+    if not mpy.MPY_CROSS.exists():
+        pytest.skip("no mpy-cross here")
+    for folder, name in frozen.stage(where="parts"):
+        if name[:-3].replace("spinet/", "", 1) in frozen.NATIVE:
+            out = tmp_path / "module.mpy"
+            subprocess.run([mpy.MPY_CROSS, "-march=armv6m", "-o", out, folder + "/" + name],
+                           check=True)
+            data = out.read_bytes()     # M, version, features, bits of integers, number of names
+            count = at = 0
+            while data[4 + at] & 0x80:
+                count, at = (count | data[4 + at] & 0x7F) << 7, at + 1
+            assert count | data[4 + at] <= 287, name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("board", ["pico", "pico2"])
+def test_images_for_boards(firmware, board, tmp_path):
+    """They build; the UF2 file is for that chip and begins where its flash does."""
+    folder = image.build(board, to=tmp_path / board, say=lambda text: None)
+    data = (folder / "firmware.uf2").read_bytes()
+    assert len(data) % 512 == 0
+    for at in range(0, len(data), 512):
+        first, second, flags, address, size, number, count, family = struct.unpack_from(
+            "<8I", data, at)
+        assert (first, second, flags) == (0x0A324655, 0x9E5D5157, 0x2000)
+        assert (number, count, family) == (at // 512, len(data) // 512, FAMILIES[board])
+        assert address == 0x10000000 + 256 * number and size == 256
+    sizes = json.loads((folder / "sizes.json").read_text())
+    assert sizes["flash_left"] > 0 and sizes["file_system"] >= 1 << 20
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_same_image_wherever_it_is_built(firmware, tmp_path):
+    folder = image.build("pico-uart", to=tmp_path / "elsewhere", say=lambda text: None)
+    assert (folder / "firmware.bin").read_bytes() == firmware.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_image_of_few_parts(firmware, tmp_path):
+    folder = image.build("pico-uart", "w5500 dhcp", to=tmp_path / "few", say=lambda text: None)
+    assert (folder / "firmware.bin").stat().st_size < firmware.stat().st_size - 100000
+    with Pico(folder / "firmware.bin", None) as pico:
+        pico.expect(b">>> ")
+        pico.exec("import spinet\nfrom spinet.ports.w5500 import W5500")
+        with pytest.raises(RuntimeError, match="no module named 'spinet.mdns'"):
+            pico.exec("import spinet.mdns")
+
+
+def test_a_board_that_there_is_none_for():
+    with pytest.raises(image.Failed, match="no board esp32, but: pico, pico-uart, pico2"):
+        image.build("esp32")
+
+
+def test_a_tree_that_is_none(tmp_path):
+    if not image.NEWLIB.exists():
+        pytest.skip("no cross compiler")
+    with pytest.raises(image.Failed, match="no source tree of MicroPython"):
+        image.build("pico", micropython=tmp_path, to=tmp_path / "out", say=lambda text: None)
