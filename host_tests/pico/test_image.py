@@ -94,7 +94,8 @@ def test_the_flash_own_programs_come_first(firmware):
     with Pico(firmware, None) as pico:
         pico.expect(b"spinet> ")
         pico.exec("for n in ('boot', 'main'):\n"
-                  "    with open(n + '.py', 'w') as f: f.write('print(\"my own %s\" % \"' + n + '\")')")
+                  "    with open(n + '.py', 'w') as f:\n"
+                  "        f.write('print(\"my own ' + n + '\")')")
         pico.reset()
         assert b"spinet>" not in pico.expect(b"my own boot") + pico.expect(b"my own main")
         assert "start" in pico.exec("import os\nos.remove('main.py')\nprint('start')")
