@@ -61,9 +61,9 @@ export class Machine {
     const mcu = (this.mcu = new RP2040());
     mcu.logger = new ConsoleLogger(LogLevel.Error, false);
     mcu.logger.error = (part, text) => { if (/not 32 bit aligned/.test(text)) this.fault(text, 0, mcu.core.PC); };
-    // The mailbox between the cores, which starting the other one looks at: empty, with room.
+    // The mailbox between the cores, in which a reset waits for a word of the other one.
     const sio = mcu.sio.readUint32.bind(mcu.sio);
-    mcu.sio.readUint32 = (offset) => (offset === 0x50 ? 2 : offset === 0x58 ? 0 : sio(offset));
+    mcu.sio.readUint32 = (offset) => (offset === 0x50 ? 3 : offset === 0x58 ? 0 : sio(offset));
     mcu.loadBootrom(new Uint32Array(rom.buffer.slice(rom.byteOffset, rom.byteOffset + rom.length)));
     this.flash = flash;
     mcu.flash.set(flash);
