@@ -6,7 +6,7 @@ PYTEST = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 export RUNTIME TAP PORT CHIP BOARDS PCAP FORWARDS BOARD PARTS MICROPY_DIR
 
-.PHONY: bench bench-aio bench-loss bench-pico chips clean differential env faults firmware goodput
+.PHONY: bench bench-aio bench-loss bench-pico chips clean differential dist env faults firmware goodput
 .PHONY: help hil lint mpy pico plot run serial sim size test test-core test-fast test-pico
 
 help:
@@ -72,6 +72,9 @@ bench-aio: env ## asyncio streams over a stack, beside asyncio's own (root for t
 
 mpy: env ## spinet as .mpy files for a board (ARGS="--arch armv7emsp --to DIRECTORY")
 	@$(PY) tools/mpy.py $(ARGS)
+
+dist: env ## archives of compiled spinet for each kind of processor, in build/dist
+	@$(PY) tools/dist.py $(ARGS)
 
 size: env ## bytes of each module, RAM on a 32-bit MicroPython; a table and build/size.json
 	@$(PY) tools/size.py
