@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from spinet import aio
+from spinet import Stack, aio
+from spinet import socket as spinet_socket
 
 A, B = "10.0.0.1", "10.0.0.2"
 
@@ -430,3 +431,22 @@ def test_event_loop_for_code_that_knows_only_asyncio(hosts):
         far.close()
 
     aio.run(asyncio.wait_for(main(), 20), a)
+
+
+def test_without_a_stack_it_is_the_loops(hosts):
+    """Not the one that was made first in this process."""
+    first, second = Stack(), hosts[0]
+    spinet_socket.use(first)
+
+    async def main():
+        server = await aio.start_server(lambda reader, writer: writer.close(), "10.0.0.2", 80,
+                                        stack=hosts[1])
+        reader, writer = await aio.open_connection("10.0.0.2", 80)
+        assert await reader.read() == b""
+        writer.close()
+        server.close()
+
+    try:
+        aio.run(asyncio.wait_for(main(), 20), second)
+    finally:
+        spinet_socket.use(None)

@@ -4,9 +4,10 @@
     server = await aio.start_server(client, "", 80, stack=stack)
     transport, protocol = await aio.create_connection(Protocol, "10.0.0.1", 80, stack=stack)
 
-have the signatures of asyncio's functions of these names, and `stack`, which is the default stack
-when it is not given (`spinet.use`).  For programs and libraries that call asyncio's own functions
-there is a whole event loop whose connections go through a stack:
+have the signatures of asyncio's functions of these names, and `stack`, which is, when it is not
+given, that of the running loop, or else the default stack (`spinet.use`).  For programs and
+libraries that call asyncio's own functions there is a whole event loop whose connections go
+through a stack:
 
     asyncio.run(main(), loop_factory=lambda: aio.EventLoop(stack))      # Python 3.12
     aio.run(main(), stack)                                              # any

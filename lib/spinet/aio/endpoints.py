@@ -9,13 +9,18 @@ from spinet.sockbase import ANY
 from spinet.socket import default
 
 
+def _current():
+    """The stack of the running loop, if it has one; else the default stack."""
+    return getattr(asyncio.get_running_loop(), "stack", None) or default()
+
+
 async def create_connection(protocol_factory, host=None, port=None, *, stack=None, ssl=None,
                             local_addr=None, server_hostname=None, ssl_handshake_timeout=None,
                             **ignored):
     """Connect to `host`, `port`: `(transport, protocol)`.  OSError when it cannot be."""
     if server_hostname is not None and not ssl:
         raise ValueError("server_hostname is of use with ssl only")
-    pump = pump_of(stack or default())
+    pump = pump_of(stack or _current())
     addr = await pump.resolve(host or "127.0.0.1")
     local, lport = None, 0
     if local_addr is not None:
@@ -55,7 +60,7 @@ async def attach(pump, conn, protocol_factory, ssl, server_hostname, handshake_t
 async def create_server(protocol_factory, host=None, port=None, *, stack=None, backlog=100,
                         ssl=None, ssl_handshake_timeout=None, start_serving=True, **ignored):
     """Listen to `port` (0: any) at `host` (None or "": every address): a `Server`."""
-    pump = pump_of(stack or default())
+    pump = pump_of(stack or _current())
     if isinstance(host, (list, tuple)):
         host = host[0]
     addr = await pump.resolve(host) if host else ANY
@@ -71,7 +76,7 @@ async def create_datagram_endpoint(protocol_factory, local_addr=None, remote_add
                                    stack=None, allow_broadcast=None, reuse_port=None, rcvbuf=0,
                                    **ignored):
     """A UDP endpoint: `(transport, protocol)`."""
-    pump = pump_of(stack or default())
+    pump = pump_of(stack or _current())
     remote = await pump.resolve(remote_addr[0]) if remote_addr else None
     local = await pump.resolve(local_addr[0] or "0.0.0.0") if local_addr else ANY
     endpoint = pump.stack.udp.endpoint(rcvbuf)
