@@ -6,7 +6,7 @@ PYTEST = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 export RUNTIME TAP PORT CHIP BOARDS PCAP FORWARDS BOARD PARTS MICROPY_DIR
 
-.PHONY: bench bench-aio bench-loss bench-pico chips clean differential dist env faults firmware goodput
+.PHONY: bench bench-aio bench-http bench-loss bench-pico chips clean differential dist env faults firmware goodput
 .PHONY: help hil lint mpy pico plot run serial sim size test test-core test-fast test-pico
 
 help:
@@ -60,6 +60,9 @@ differential: env ## random conversations with the kernel, both ways (root; ARGS
 
 bench: env ## rates and throughput against the kernel (root); a table and build/bench.json
 	@$(PY) tools/bench.py $(ARGS)
+
+bench-http: env ## microdot's requests per second over spinet, beside the runtime's own sockets (root)
+	@$(PY) host_tests/kernel/bench_http.py
 
 bench-loss: env ## TCP with frames lost, the kernel on both ends beside it (root); build/bench-loss.json
 	@$(PY) tools/bench_loss.py $(ARGS)
