@@ -4,8 +4,9 @@
 build/firmware/BOARD/firmware.uf2, to be copied to the drive that a Pico is while BOOTSEL is held,
 firmware.bin, and sizes.json.
 
-MicroPython is the tree that `--micropython` names, or that of micropython_tree.py; nothing in it is
-changed.  The same input gives the same image to the byte, wherever it is built.
+MicroPython is the tree that `--micropython` names, or that of micropython_tree.py; its sources
+stay as they are, mpy-cross is built in it.  The same input gives the same image to the byte,
+wherever it is built.
 """
 import argparse
 import hashlib
