@@ -231,11 +231,8 @@ def services(nic, settings):
         port = wanted[name]
         try:
             if name == "http":
-                from app import http
-
-                site = http.site("www", {"status.json": status.document(nic, settings, running)})
-                running.append(Server(stack, name, port, lambda: http.Client(site), limit=8,
-                                      patience_ms=15000))
+                document = status.document(nic, settings, running)
+                running.append(pages(stack, port, document))
             else:
                 running.append(Server(stack, name, port, small.TCP[name]))
             if name in small.DATAGRAM:
@@ -243,3 +240,11 @@ def services(nic, settings):
         except (ImportError, OSError, TypeError, ValueError) as error:
             log.say("service %s on port %r: %s" % (name, port, error))
     return running
+
+
+def pages(stack, port, document):
+    """The web server.  Raises ImportError where its library is not."""
+    from app import http
+
+    site = http.site("www", {"status.json": document})
+    return Server(stack, "http", port, lambda: http.Client(site), limit=8, patience_ms=15000)
