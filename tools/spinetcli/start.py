@@ -15,6 +15,7 @@ def main():
         if error.name not in _NEEDED:
             raise
         print("spinet: the program needs pyserial, mpremote, rich and microdot, which the library "
-              "does not: pip install 'spinet[tools]'   (%s is missing)" % error.name, file=sys.stderr)
+              "does not: pip install 'spinet[tools]'   (%s is missing)" % error.name,
+              file=sys.stderr)
         return 2
     return run()
