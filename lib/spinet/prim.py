@@ -33,7 +33,8 @@ that they lie inside the buffer.  None of it allocates on MicroPython, but for t
                         or neither
     unclosed(sock)      a warning that a socket was dropped; None where programs expect none
     keep(obj, *names)   has the object keep these methods of its class as attributes: MicroPython
-                        calls them 10 to 30 us sooner (RP2040), for 24 bytes of RAM each
+                        calls them 10 to 30 us sooner (RP2040), for 24 bytes of RAM each.  Not for
+                        what `Background` guards: that is wrapped in the class
     IMPLEMENTATION      "viper", "cpython" or "portable"
     BUFFER, MANY        default bytes of a socket's ring, default bound of the number of things
 

@@ -11,7 +11,7 @@ from spinet.ethernet import BareIP, Ethernet
 from spinet.icmp import Icmp
 from spinet.ipv4 import IPv4
 from spinet.loopback import Loopback
-from spinet.prim import keep, ticks_ms, urandom
+from spinet.prim import ticks_ms, urandom
 from spinet.raw import Raw
 from spinet.tcp import Tcp
 from spinet.tcp.states import ORPHAN
@@ -52,7 +52,6 @@ class Stack:
         self.lo = self._attach(Loopback(self.timers), "lo")
         self.lo.add_address("127.0.0.1/8")
         self.wait = wait or Waiter(self)
-        keep(self, "poll")
         if socket._stack is None:
             socket.use(self)
 

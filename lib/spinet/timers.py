@@ -35,7 +35,7 @@ class Timers:
         self.heap = []      # never shrinks, lest it allocate when it grows again
         self._n = 0         # how many timers are filed in it
         self.worked = False     # a timer has expired, or a frame has come; whoever waits clears it
-        keep(self, "arm", "run")
+        keep(self, "run")
 
     def arm(self, timer, delay_ms):
         """(Re)arm `timer` to expire `delay_ms` (0 to 2**29 - 1) after `now`."""
