@@ -26,7 +26,7 @@ class poll:     # noqa: N801 - MicroPython's name
     def __init__(self):
         self._socks = {}        # id: [socket, events]
         self._others = runtime.poll()
-        self._count = 0         # of other objects
+        self._ids = set()       # of other objects
         self._ports = []        # those in `_others` on behalf of stacks
 
     def register(self, obj, eventmask=POLLIN | POLLOUT):
@@ -35,13 +35,13 @@ class poll:     # noqa: N801 - MicroPython's name
             self._socks[id(obj)] = [obj, eventmask]
         else:
             self._others.register(obj, eventmask)
-            self._count += 1
+            self._ids.add(id(obj))
 
     def unregister(self, obj):
         """Wait for it no longer."""
         if self._socks.pop(id(obj), None) is None:
             self._others.unregister(obj)
-            self._count -= 1
+            self._ids.discard(id(obj))
 
     def modify(self, obj, eventmask):
         """Wait for other events of it.  OSError if it is not registered."""
@@ -85,7 +85,7 @@ class poll:     # noqa: N801 - MicroPython's name
         for sock, _ in self._socks.values():
             if sock.stack is not None and sock.stack not in found:
                 found.append(sock.stack)
-        if not found and self._count and socket._stack is not None:
+        if not found and self._ids and socket._stack is not None:
             found.append(socket._stack)
         return found
 
@@ -103,7 +103,7 @@ class poll:     # noqa: N801 - MicroPython's name
     def _wait(self, stacks, ms, ready, flags):
         """Pass at most `ms`, -1: however long, until a port or another object has something; what
         other objects have comes into `ready`."""
-        if not self._count and len(stacks) == 1:
+        if not self._ids and len(stacks) == 1:
             if ms:
                 stacks[0].wait(ms)
             return
