@@ -20,6 +20,7 @@ from pathlib import Path
 
 import frozen
 import micropython_tree
+import rom
 from micropython_tree import Failed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,18 +62,24 @@ def build(board, parts="", micropython=None, to=None, say=print):
     env["CFLAGS"] = " ".join(f"-ffile-prefix-map={path}={name}" for path, name in (
         (tree, "micropython"), (work.resolve(), "build"), (ROOT, "spinet")))
     log = work / "log.txt"
+    content = work / "frozen_content.c"
+    content.unlink(missing_ok=True)
     with open(log, "w") as out:
-        for command in (
-            ["cmake", "-S", tree / "ports/rp2", "-B", work, "-G", "Ninja", "-DPICO_BUILD_DOCS=0",
-             f"-DMICROPY_BOARD={board}", f"-DMICROPY_BOARD_DIR={IMAGES / board}",
-             f"-DMICROPY_LIB_DIR={library}", f"-DMICROPY_FROZEN_MANIFEST={manifest}",
-             f"-DPython3_EXECUTABLE={sys.executable}"],
-            ["ninja", "-C", work, f"-j{os.cpu_count()}"],
-        ):
+        def run(*command):
             if subprocess.run([str(word) for word in command], stdout=out, stderr=out,
                               env=env).returncode:
                 out.flush()
                 raise Failed(f"{command[0]} failed, see {log}:\n{what_failed(log)}")
+
+        run("cmake", "-S", tree / "ports/rp2", "-B", work, "-G", "Ninja", "-DPICO_BUILD_DOCS=0",
+            f"-DMICROPY_BOARD={board}", f"-DMICROPY_BOARD_DIR={IMAGES / board}",
+            f"-DMICROPY_LIB_DIR={library}", f"-DMICROPY_FROZEN_MANIFEST={manifest}",
+            f"-DUSER_C_MODULES={IMAGES / 'rom/micropython.cmake' if imported(board) else ''}",
+            f"-DPython3_EXECUTABLE={sys.executable}")
+        if imported(board):
+            run("ninja", "-C", work, content.name)
+            rom.link(content, frozen.staged(), work / "genhdr", tree)
+        run("ninja", "-C", work, f"-j{os.cpu_count()}")
     shutil.copy(work / "firmware.bin", to / "firmware.bin")
     subprocess.run([sys.executable, str(tree / "tools/uf2conv.py"), "-f", FAMILY.get(board, RP2040),
                     "-b", "0x10000000", "-c", "-o", str(to / "firmware.uf2"),
@@ -84,6 +91,15 @@ def build(board, parts="", micropython=None, to=None, say=print):
             f"  {name.replace('_', ' '):24} {value}")
     say(f"{to / 'firmware.uf2'}")
     return to
+
+
+def imported(board):
+    """Whether its modules are in flash as they are once imported (rom.py).
+
+    Not on an RP2350: a class that is derived from one in flash makes MicroPython write a flag
+    there, which an RP2040 ignores.
+    """
+    return board not in FAMILY
 
 
 LIBRARIES = ()      # directories of libraries that the firmware's program uses
