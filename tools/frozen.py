@@ -14,7 +14,7 @@ PARTS = {
     "slip": ("ports/slip",),
     "tunnel": ("ports/tunnel",),
     "pcap": ("ports/pcap",),
-    "dhcp": ("dhcp", "dhcpmsg", "dhcpstates", "lease", "leasefile"),
+    "dhcp": ("dhcp", "dhcpmsg", "dhcpstates", "lease", "leasefile", "seconds"),
     "dhcpd": ("dhcpd", "dhcpmsg"),
     "linklocal": ("linklocal",),
     "dns": ("dns", "dnsmsg", "dnstcp"),

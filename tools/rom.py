@@ -7,8 +7,9 @@ MicroPython's mpy-tool wrote.  Importing them takes no RAM, and no time.
 
 What it takes of the modules: what they do as they are imported has to be the same wherever they
 run (FOREIGN says what MicroPython's own modules are to them).  A module that rebinds its globals,
-or has a list among them, keeps its dictionary in RAM; classes that background.py wraps are copied
-there when it does (firmware/images/rom/rom.c).  Whatever cannot be a constant ends the build.
+or has a list or an empty dictionary among them, keeps its own dictionary in RAM; other
+dictionaries are constants.  Classes that background.py wraps are copied to RAM when it does
+(firmware/images/rom/rom.c).  Whatever cannot be a constant ends the build.
 """
 import __future__
 
@@ -430,20 +431,23 @@ class Rom:
                 members.setdefault(other.rpartition(".")[2], self.modules.loaded[other])
         if name == "spinet":
             members["__init__"] = Foreign("spinet_rom_init_obj")
-        lists = {key: value for key, value in members.items() if isinstance(value, list)}
+        fresh = {key: tuple(value) for key, value in members.items()
+                 if isinstance(value, list) or value == {}}
+        empty = [key for key in fresh if isinstance(members[key], dict)]
         rebinds = any(isinstance(node, ast.Global) for node in ast.walk(tree))
         c = self.context(name)
         constants = self.code.constants[self.code.module[path]]
-        if rebinds or lists:
-            members.update((key, tuple(value)) for key, value in lists.items())
+        if rebinds or fresh:
+            members.update(fresh)
+            members.update(dict.fromkeys(empty))
             table, n = self.map(members, ordered=True)
             where = table.rpartition(")")[2]
-            names = ", ".join(self.ref(key) for key in lists) or "NULL"
+            names = ", ".join(self.ref(key) for key in fresh) or "NULL"
             self.lines.append(f"static mp_module_context_t {c};")
             self.after.append(f"static mp_module_context_t {c} = "
                               f"{{{{{{&mp_type_module}}, NULL}}, {constants}}};")
-            self.after.append(f"static const mp_rom_obj_t {c}_lists[] = {{{names}}};")
-            self.mutable.append(f"{{&{c}.module, {where}, {n}, {c}_lists, {len(lists)}}}")
+            self.after.append(f"static const mp_rom_obj_t {c}_fresh[] = {{{names}}};")
+            self.mutable.append(f"{{&{c}.module, {where}, {n}, {c}_fresh, {len(fresh)}}}")
         else:
             table, _ = self.map(members)
             dict_ = self.declare("mp_obj_dict_t", c + "_globals",

@@ -21,12 +21,19 @@ static mp_obj_t init(void) {
         for (size_t i = 0; i < m->n; i++) {
             mp_obj_dict_store(globals, (mp_obj_t)m->table[i].key, (mp_obj_t)m->table[i].value);
         }
-        for (size_t i = 0; i < m->n_lists; i++) {
-            mp_obj_t name = (mp_obj_t)m->lists[i];
-            size_t len;
-            mp_obj_t *items;
-            mp_obj_get_array(mp_obj_dict_get(globals, name), &len, &items);
-            mp_obj_dict_store(globals, name, mp_obj_new_list(len, items));
+        for (size_t i = 0; i < m->n_fresh; i++) {
+            mp_obj_t name = (mp_obj_t)m->fresh[i];
+            mp_obj_t content = mp_obj_dict_get(globals, name);
+            mp_obj_t made;
+            if (content == mp_const_none) {
+                made = mp_obj_new_dict(0);
+            } else {
+                size_t len;
+                mp_obj_t *items;
+                mp_obj_get_array(content, &len, &items);
+                made = mp_obj_new_list(len, items);
+            }
+            mp_obj_dict_store(globals, name, made);
         }
         m->module->globals = MP_OBJ_TO_PTR(globals);
     }

@@ -2,14 +2,14 @@
 #include "py/obj.h"
 #include "py/stream.h"
 
-// A module whose dictionary is in RAM: at first the `n` items of `table`; of those that `lists`
-// names the value is a list with what the tuple there has.
+// A module whose dictionary is in RAM: at first the `n` items of `table`; of those that `fresh`
+// names the value is a new list with what the tuple there has, or for None a new dictionary.
 typedef struct {
     mp_obj_module_t *module;
     const mp_rom_map_elem_t *table;
     size_t n;
-    const mp_rom_obj_t *lists;
-    size_t n_lists;
+    const mp_rom_obj_t *fresh;
+    size_t n_fresh;
 } spinet_rom_mutable_t;
 
 // A class whose members may be copied to RAM; `map` is what `dict` has as long as they are not.
