@@ -3,6 +3,7 @@ import ast
 from pathlib import Path
 
 import mpy
+from spinetcli import libraries
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -89,6 +90,7 @@ def stage(parts=(), modules=(), where="frozen"):
             files[name] = native(files[name])
     if "app" in wanted:
         files.update(app())
+        files.update((name, path.read_text()) for path, name in libraries.files())
     for library in modules:
         files.update((path.relative_to(library).as_posix(), path.read_text())
                      for path in sorted(Path(library).rglob("*.py")))

@@ -52,7 +52,7 @@ def build(board, parts="", micropython=None, to=None, say=print):
     work = to / "work"
     work.mkdir(parents=True, exist_ok=True)
     manifest = work / "manifest.py"
-    manifest.write_text(MANIFEST.format(root=ROOT, parts=parts, modules=" ".join(LIBRARIES)))
+    manifest.write_text(MANIFEST.format(root=ROOT, parts=parts))
     say(f"building the image for {board}, from {tree}")
     library = work / "micropython-lib"      # a manifest may not ask for what is not there
     library.mkdir(exist_ok=True)
@@ -93,6 +93,7 @@ def build(board, parts="", micropython=None, to=None, say=print):
     return to
 
 
+<<<<<<< HEAD
 def imported(board):
     """Whether its modules are in flash as they are once imported (rom.py).
 
@@ -103,9 +104,11 @@ def imported(board):
 
 
 LIBRARIES = ()      # directories of libraries that the firmware's program uses
+=======
+>>>>>>> main
 MANIFEST = """freeze("$(PORT_DIR)/modules")
 include("$(MPY_DIR)/extmod/asyncio")
-include("{root}/firmware/manifest.py", parts="{parts}", modules="{modules}")
+include("{root}/firmware/manifest.py", parts="{parts}")
 """
 
 

@@ -4,7 +4,7 @@ import time
 import machine
 
 import spinet
-from app import config, http, log, status
+from app import config, log, status
 from app import services as small
 from app.server import Server
 from spinet import addr
@@ -231,12 +231,20 @@ def services(nic, settings):
         port = wanted[name]
         try:
             if name == "http":
-                site = http.Site("www", {"/status.json": status.document(nic, settings, running)})
-                running.append(Server(stack, name, port, site.slot, limit=8, patience_ms=15000))
+                document = status.document(nic, settings, running)
+                running.append(pages(stack, port, document))
             else:
                 running.append(Server(stack, name, port, small.TCP[name]))
             if name in small.DATAGRAM:
                 running.append(small.DATAGRAM[name](stack, port))
-        except (OSError, TypeError, ValueError) as error:
+        except (ImportError, OSError, TypeError, ValueError) as error:
             log.say("service %s on port %r: %s" % (name, port, error))
     return running
+
+
+def pages(stack, port, document):
+    """The web server.  Raises ImportError where its library is not."""
+    from app import http
+
+    site = http.site("www", {"status.json": document})
+    return Server(stack, "http", port, lambda: http.Client(site), limit=8, patience_ms=15000)

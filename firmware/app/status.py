@@ -40,7 +40,7 @@ class Uptime:
 
 
 def document(nic, settings, running):
-    """(content type, function) of the status document for `http.Site`."""
+    """(content type, function) of the status document for `http.site`."""
     uptime = Uptime()
     return "application/json", lambda: pieces(nic, settings, running, uptime)
 

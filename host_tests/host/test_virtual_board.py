@@ -83,34 +83,38 @@ def test_http_head_has_the_length_and_no_body(lab):
     assert int(headers["Content-Length"]) == len(lab.get("/")[2])
 
 
-@pytest.mark.parametrize("request_, wanted", [
-    (b"nonsense\r\n\r\n", b"400"),
-    (b"GET / HTTP/1.1\r\n\r\n", b"400"),
-    (b"GET / HTTP/1.1\r\nHost: b\r\nno colon\r\n\r\n", b"400"),
-    (b"GET / HTTP/3.0\r\nHost: b\r\n\r\n", b"505"),
-    (b"GET /" + b"a" * 300 + b" HTTP/1.1\r\nHost: b\r\n\r\n", b"414"),
-    (b"GET / HTTP/1.1\r\nHost: b\r\n" + b"X: " + b"y" * 9000 + b"\r\n\r\n", b"431")])
-def test_http_malformed_requests_are_answered_and_closed(lab, request_, wanted):
+@pytest.mark.parametrize("request_", [
+    b"nonsense\r\n\r\n", b"\xff\xfe / HTTP/1.1\r\n\r\n", b"GET / HTTP/3.0\r\n\r\n",
+    b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+    b"GET / HTTP/1.1\r\nContent-Length: 1025\r\n\r\n" + bytes(1025),
+    b"GET /" + b"a" * 300 + b" HTTP/1.1\r\nHost: b\r\n\r\n",
+    b"GET / HTTP/1.1\r\nX: " + b"y" * 9000 + b"\r\n\r\n"])
+def test_http_malformed_requests_are_answered_and_closed(lab, request_):
+    said = len(lab.lines)
+    assert ask(lab, request_).startswith(b"HTTP/1.0 400 Bad Request\r\n")
+    assert lab.lines[said:] == [], "nothing is printed about it"
+
+
+def ask(lab, request_):
+    """All that the board answers to these bytes, to the end of the connection."""
     with lab.connect(80) as sock:
         sock.sendall(request_)
         answer = b""
         while part := sock.recv(4096):
             answer += part
-    assert answer.split(b" ")[1] == wanted
-    assert b"Connection: close" in answer
+    return answer
 
 
-def test_http_connection_stays_open_and_takes_requests_in_a_row(lab):
-    with lab.connect(80) as sock:
-        ask = b"GET /nothing HTTP/1.1\r\nHost: b\r\n\r\n"
-        sock.sendall(ask * 3)
-        answer = b""
-        while answer.count(b"404 Not Found\n") < 3:
-            part = sock.recv(4096)
-            assert part, answer
-            answer += part
-        sock.sendall(ask)
-        assert sock.recv(4096).startswith(b"HTTP/1.1 404")
+@pytest.mark.parametrize("request_", [
+    b"GET / HTTP/1.0\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: b\r\nCookie: " + b"c" * 4000 + b"\r\nAccept: *\r\n\r\n",
+    b"GET /?a=1 HTTP/1.1\nHost: b\n\n",
+    b"GET / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody",
+    b"GET / HTTP/1.1\r\nHost: b\r\n\r\nGET /nothing HTTP/1.1\r\nHost: b\r\n\r\n"])
+def test_http_answers_what_is_unusual(lab, request_):
+    answer = ask(lab, request_)
+    assert answer.startswith(b"HTTP/1.0 200 OK\r\n")
+    assert answer.endswith((launch.REPO / "firmware/www/index.html").read_bytes())
 
 
 def test_many_clients_at_once(lab):
@@ -125,23 +129,20 @@ def test_slow_client_does_not_hold_up_others(lab):
         slow.sendall(b"GET / HT")
         assert lab.get("/")[0] == 200
         slow.sendall(b"TP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n")
-        assert slow.recv(12) == b"HTTP/1.1 200"
+        assert slow.recv(12) == b"HTTP/1.0 200"
 
 
 @pytest.mark.slow
 def test_a_request_that_never_ends_is_given_up(lab):
     with lab.connect(80) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost")
-        assert sock.recv(4096).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+        assert sock.recv(4096).startswith(b"HTTP/1.0 400 Bad Request\r\n")
         assert sock.recv(1) == b""
 
 
 def test_waiting_clients_take_over_idle_connections(lab):
     idle = [lab.connect(80) for _ in range(8)]
     try:
-        for sock in idle:
-            sock.sendall(b"HEAD / HTTP/1.1\r\nHost: b\r\n\r\n")
-            assert sock.recv(4096).startswith(b"HTTP/1.1 200")
         begun = time.monotonic()
         assert lab.get("/")[0] == 200
         assert time.monotonic() - begun < 5

@@ -39,7 +39,7 @@ PERIOD_IRQ_MS = 50      # with one: only timers are waited for
 _ROUNDS = 3             # of catching up; what comes even then the timer brings
 _NO = object()
 _NO_METHODS = (type, staticmethod, classmethod)
-_wrapped = []           # (class, name, method) of what was wrapped
+_wrapped = []           # class, name, method, class ... of what was wrapped
 _depth = 0              # how deep the program is inside the stack
 _missed = False         # a pump came while it was
 _running = []           # every Background
@@ -186,15 +186,16 @@ def guard(*classes, wrapper=_few, names=None):
         for name in names or [name for name in dir(cls) if not name.startswith("_")]:
             method = cls.__dict__.get(name)
             if callable(method) and not isinstance(method, _NO_METHODS):
-                _wrapped.append((cls, name, method))
+                _wrapped.extend((cls, name, method))
                 setattr(cls, name, wrapper(method))
 
 
 def unguard():
     """Undo every `guard`."""
     while _wrapped:
-        cls, name, method = _wrapped.pop()
-        setattr(cls, name, method)
+        method = _wrapped.pop()
+        name = _wrapped.pop()
+        setattr(_wrapped.pop(), name, method)
 
 
 # (class, wrapper, names of methods or None for all that are public): what a program calls.

