@@ -93,7 +93,6 @@ def build(board, parts="", micropython=None, to=None, say=print):
     return to
 
 
-<<<<<<< HEAD
 def imported(board):
     """Whether its modules are in flash as they are once imported (rom.py).
 
@@ -103,9 +102,6 @@ def imported(board):
     return board not in FAMILY
 
 
-LIBRARIES = ()      # directories of libraries that the firmware's program uses
-=======
->>>>>>> main
 MANIFEST = """freeze("$(PORT_DIR)/modules")
 include("$(MPY_DIR)/extmod/asyncio")
 include("{root}/firmware/manifest.py", parts="{parts}")

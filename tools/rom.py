@@ -22,9 +22,10 @@ import sys
 import types
 
 import mpy
+from micropython_tree import Failed
 
 
-class Unlinkable(Exception):
+class Unlinkable(Failed):
     """What cannot be put into flash; the argument says what and where."""
 
 
@@ -458,7 +459,10 @@ class Rom:
 
     def text(self):
         for name in sorted(self.modules.files):
-            self.module(name)
+            try:
+                self.module(name)
+            except Unlinkable as error:
+                raise Unlinkable(f"{name}: {error}") from None
         # A module's object is declared when it is written, but used before.
         declared = [f"static {'' if line.startswith('static mp') else 'const '}"
                     f"mp_module_context_t {line.rpartition(' ')[2]}" for line in self.lines
