@@ -40,8 +40,11 @@ def boards():
     return sorted(path.parent.name for path in IMAGES.glob("*/mpconfigboard.h"))
 
 
-def build(board, parts="", micropython=None, to=None, say=print):
-    """Build the image of `board`; the directory with firmware.uf2, firmware.bin, sizes.json."""
+def build(board, parts="", micropython=None, to=None, say=print, in_ram=False):
+    """Build the image of `board`; the directory with firmware.uf2, firmware.bin, sizes.json.
+
+    `in_ram`: modules are imported into RAM, as MicroPython does it by itself.
+    """
     if board not in boards():
         raise Failed(f"there is no board {board}, but: {', '.join(boards())}")
     compilers(say)
@@ -62,6 +65,9 @@ def build(board, parts="", micropython=None, to=None, say=print):
     env["CFLAGS"] = " ".join(f"-ffile-prefix-map={path}={name}" for path, name in (
         (tree, "micropython"), (work.resolve(), "build"), (ROOT, "spinet")))
     log = work / "log.txt"
+    # Not on an RP2350: a class that is derived from one in flash makes MicroPython write a flag
+    # there, which an RP2040 ignores.
+    imported = not in_ram and board not in FAMILY
     content = work / "frozen_content.c"
     content.unlink(missing_ok=True)
     with open(log, "w") as out:
@@ -74,9 +80,9 @@ def build(board, parts="", micropython=None, to=None, say=print):
         run("cmake", "-S", tree / "ports/rp2", "-B", work, "-G", "Ninja", "-DPICO_BUILD_DOCS=0",
             f"-DMICROPY_BOARD={board}", f"-DMICROPY_BOARD_DIR={IMAGES / board}",
             f"-DMICROPY_LIB_DIR={library}", f"-DMICROPY_FROZEN_MANIFEST={manifest}",
-            f"-DUSER_C_MODULES={IMAGES / 'rom/micropython.cmake' if imported(board) else ''}",
+            f"-DUSER_C_MODULES={IMAGES / 'rom/micropython.cmake' if imported else ''}",
             f"-DPython3_EXECUTABLE={sys.executable}")
-        if imported(board):
+        if imported:
             run("ninja", "-C", work, content.name)
             rom.link(content, frozen.staged(), work / "genhdr", tree)
         run("ninja", "-C", work, f"-j{os.cpu_count()}")
@@ -91,15 +97,6 @@ def build(board, parts="", micropython=None, to=None, say=print):
             f"  {name.replace('_', ' '):24} {value}")
     say(f"{to / 'firmware.uf2'}")
     return to
-
-
-def imported(board):
-    """Whether its modules are in flash as they are once imported (rom.py).
-
-    Not on an RP2350: a class that is derived from one in flash makes MicroPython write a flag
-    there, which an RP2040 ignores.
-    """
-    return board not in FAMILY
 
 
 MANIFEST = """freeze("$(PORT_DIR)/modules")
@@ -161,10 +158,13 @@ def main():
     parser.add_argument("--parts", default="", help="what to freeze; empty: all of " +
                         " ".join(frozen.PARTS))
     parser.add_argument("--micropython", metavar="DIR", help="a source tree of MicroPython")
+    parser.add_argument("--in-ram", action="store_true",
+                        help="import modules into RAM, not when the image is built (rom.py)")
     parser.add_argument("--to", type=Path, metavar="DIR", help="where to")
     options = parser.parse_args()
     try:
-        build(options.board, options.parts, options.micropython, options.to)
+        build(options.board, options.parts, options.micropython, options.to,
+              in_ram=options.in_ram)
     except Failed as error:
         sys.exit(f"spinet: {error}")
 
