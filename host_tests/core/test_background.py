@@ -7,9 +7,10 @@ from test_icmp import icmp
 from test_udp import bound, known, summed
 from w5500_kit import Host
 
-from spinet import Stack, background, socket
+from spinet import Stack, background
 from spinet.background import Background
 from spinet.ports.w5500 import W5500
+from spinet.sockdgram import DatagramSocket
 
 
 class Timer:
@@ -219,15 +220,15 @@ def test_the_interrupt_line_of_a_chip():
 
 
 def test_without_it_nothing_is_wrapped():
-    method = socket.DatagramSocket.sendto
+    method = DatagramSocket.sendto
     n = known()
     b, _ = in_background(n.stack)
     other, _ = in_background(known().stack)
-    assert socket.DatagramSocket.sendto is not method
+    assert DatagramSocket.sendto is not method
     b.stop()
-    assert socket.DatagramSocket.sendto is not method, "there is another"
+    assert DatagramSocket.sendto is not method, "there is another"
     other.stop()
-    assert socket.DatagramSocket.sendto is method and not background._wrapped
+    assert DatagramSocket.sendto is method and not background._wrapped
 
 
 class Sink:
