@@ -6,7 +6,7 @@ with `output(hop, n)`.  Ethernet II (IEEE 802.3, RFC 894) is one kind, bare IP
 (a TUN device, a tunnel) the other; `loopback.py` has the third.
 """
 from spinet.arp import BROADCAST, Arp, Neighbour
-from spinet.prim import copy, eq6, put16, urandom
+from spinet.prim import copy, eq6, frame_buffer, put16, urandom
 from spinet.timers import Timers
 
 _LEAST = 60     # of a frame without its checksum
@@ -24,7 +24,7 @@ class Link:
         self.timers = timers or Timers()
         self.mtu = mtu
         self.header_len = header_len
-        self.tx = bytearray(header_len + mtu)
+        self.tx = (frame_buffer if header_len else bytearray)(header_len + mtu)
         self.ip = None
         self.rx_group = False   # whether the frame in hand was sent to a group or to all
         self.broadcast = Neighbour(None, b"\xff\xff\xff\xff", BROADCAST)
@@ -64,7 +64,7 @@ class Ethernet(Link):
         self.random = random
         self.mac = mac
         self.vlan = vlan
-        self.rx = bytearray(port.mtu + 22)
+        self.rx = frame_buffer(port.mtu + 22)
         self.groups = [b"\x01\0\x5e\0\0\x01"]
         self.fill_header(self.tx, 0x0800)
         self.arp = Arp(self)

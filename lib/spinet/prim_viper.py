@@ -9,9 +9,17 @@ integers are machine words; nothing here depends on whether that is 32 or 64 bit
 import sys
 
 import micropython
+from micropython import const
 
 if sys.byteorder != "little":
     raise ImportError("big-endian")
+
+try:
+    from spinet.prim_thumb import copy_words, sum_words
+except (ImportError, SyntaxError):      # no Cortex-M
+    copy_words = sum_words = None
+
+_MANY = const(64)       # bytes from which a call of those is worth it
 
 
 @micropython.viper
@@ -25,6 +33,14 @@ def _cksum(buf, start: int, end: int, acc: int) -> int:
         s = ptr8(a)[0] << 8
         a += 1
         n -= 1
+    if n >= _MANY and a >> 30 == 0 and sum_words:
+        if a & 2:
+            s += ptr16(a)[0]
+            a += 2
+            n -= 2
+        s += int(sum_words(a, n >> 4 << 2))
+        a += n & ~15
+        n &= 15
     p = ptr16(a)
     # 2**15 words of 16 bits cannot reach 2**31.
     while n >= 16:
@@ -137,6 +153,11 @@ def copy(dst, i: int, src, j: int, n: int):
             s += 1
             n -= 1
         if not s & 3:
+            if n >= _MANY and (d | s) >> 30 == 0 and copy_words:
+                copy_words(d, s, n >> 4 << 2)
+                d += n & ~15
+                s += n & ~15
+                n &= 15
             p4 = ptr32(d)
             q4 = ptr32(s)
             while n >= 16:
