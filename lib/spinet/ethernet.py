@@ -27,6 +27,8 @@ class Link:
         self.tx = (frame_buffer if header_len else bytearray)(header_len + mtu)
         self.ip = None
         self.rx_group = False   # whether the frame in hand was sent to a group or to all
+        self.expected = None    # the connection that a frame is most likely for ...
+        self.foreseen = None    # ... and what takes it then
         self.broadcast = Neighbour(None, b"\xff\xff\xff\xff", BROADCAST)
 
     def receive(self, limit):
@@ -82,6 +84,9 @@ class Ethernet(Link):
 
     def input(self, buf, start, end):
         """A frame `buf[start:end]`, without its checksum, has come."""
+        expected = self.expected
+        if expected is not None and self.foreseen(expected, self, buf, start, end):
+            return
         count = self.count
         if end - start < 14:
             count["runt"] += 1

@@ -18,6 +18,10 @@ that they lie inside the buffer.  None of it allocates on MicroPython, but for t
     eq4(a, i, b, j), eq6(a, i, b, j)  4 or 6 bytes equal?
     copy(dst, i, src, j, n)  dst[i:i+n] = src[j:j+n]; in one buffer only towards the front (i <= j)
 
+    foresee(buf, start, end, mac, ip, tcp)  None, or: bytes of data in the frame buf[start:end], -1
+                        unless it is untagged, to `mac`, and has the segment that TCP expects next,
+                        from where the IPv4 header `ip` and to where the TCP header `tcp` would
+                        lead, with no flags but ACK and PSH; all is checked but TCP's checksum
     frame_buffer(n)     a buffer for a frame of `n` bytes, at most; behind an Ethernet header begins
                         a machine word, where that makes `copy` faster
     ticks_ms()          milliseconds from an arbitrary start, modulo 2**30
@@ -69,7 +73,7 @@ if sys.implementation.name == "micropython":
 
     try:
         from spinet.prim_viper import (
-            add32, cksum, copy, diff32, eq4, eq6, get16, get32, put16, put32,
+            add32, cksum, copy, diff32, eq4, eq6, foresee, get16, get32, put16, put32,
         )
 
         IMPLEMENTATION = "viper"
@@ -84,6 +88,7 @@ if sys.implementation.name == "micropython":
 
         IMPLEMENTATION = "portable"
         frame_buffer = bytearray
+        foresee = None
 else:
     from spinet.prim_cpython import (
         add32, cksum, copy, diff32, eq4, eq6, get16, get32, put16, put32,
@@ -93,6 +98,7 @@ else:
 
     finalize = None     # `__del__` costs nothing there
     frame_buffer = bytearray
+    foresee = None
     IOBase = object
     IMPLEMENTATION = "cpython"
     BUFFER = 65535

@@ -22,7 +22,6 @@ def sum_words(r0, r1):
     adc(r2, r6)
     adc(r2, r7)
     adc(r2, r3)
-    adc(r2, r3)             # the carry of the carry
     sub(r1, 4)
     b(LOOP)
     label(DONE)
