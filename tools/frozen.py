@@ -50,7 +50,8 @@ else:
 # for a Cortex-M0+ MicroPython up to 1.25 at least mistakes the names of a module after number 286,
 # an error in its `asm_thumb_add_reg_reg_offset`, and the one file of tcp/ has more.)
 NATIVE = (
-    "ports/w5500", "ports/w5500_chip", "ports/enc28j60", "ports/enc28j60_tx", "ethernet",
+    "ports/spichip", "ports/w5500", "ports/w5500_chip", "ports/enc28j60", "ports/enc28j60_regs",
+    "ports/enc28j60_tx", "ethernet", "loopback", "wait", "sockbase",
     "ipv4", "path", "icmp",
     "udp", "tcp/__init__", "tcp/reno", "tcp/ranges", "tcp/rto", "tcp/limit", "tcp/options",
     "tcp/output", "tcp/conn", "tcp/input", "timers", "stack", "sockstream",
