@@ -141,7 +141,7 @@ class Bench:
         return [int(word) for word in self.pico.expect(b"\r\n").split()]
 
     def transfer(self, total):
-        """[(KB/s, cycles per frame of data, busy share)] in and out, (microseconds, cycles) a ping."""
+        """[(KB/s, cycles per frame of data, busy share)] in and out; of a ping (us, cycles)."""
         pico, peer = self.pico, self.peer
         program = self.source + TRANSFER % {"total": total, "ring": self.ring}
         pico.write(program.encode() + b"\x04")
@@ -176,8 +176,8 @@ class Bench:
             for _ in range(ROUNDS):
                 pico.expect(b"GO\r\n", 30000)
                 if n:
-                    frame = mac_address(peer.dhcp.leases()[0][1]) + MAC + b"\x88\xb5" + bytes(n - 14)
-                    peer.cable.put(peer.cable.to_chip, frame, "to_chip")
+                    frame = mac_address(peer.dhcp.leases()[0][1]) + MAC + b"\x88\xb5"
+                    peer.cable.put(peer.cable.to_chip, frame + bytes(n - 14), "to_chip")
                     pico.chip.service()
         pico.expect(b"BARE ", 30000)
         found = [int(word) for word in pico.expect(b"\r\n").split()]
@@ -262,7 +262,8 @@ def main():
     image = options.image or device.firmware()
     result = {"image": json.loads((device.IMAGE.parent / "sizes.json").read_text()),
               "rows": [], "drivers": []}
-    print("chip       SPI MHz     in: KB/s  cycles  busy    out: KB/s  cycles  busy   ping ms  cycles")
+    print("chip       SPI MHz     in: KB/s  cycles  busy    out: KB/s  cycles  busy   ping ms"
+          "  cycles")
     for chip, mhz, irq in (("w5500", 24, True), ("w5500", 12, True), ("w5500", 33, True),
                            ("w5500", 24, False), ("enc28j60", 12, True), ("enc28j60", 20, True)):
         if options.chip and chip not in options.chip:
