@@ -1,6 +1,5 @@
 """Lays out what firmware/manifest.py freezes: `stage(parts)` writes it below build/frozen."""
 import ast
-import shutil
 from pathlib import Path
 
 import mpy
@@ -16,7 +15,7 @@ PARTS = {
     "slip": ("ports/slip",),
     "tunnel": ("ports/tunnel",),
     "pcap": ("ports/pcap",),
-    "dhcp": ("dhcp", "dhcpmsg", "dhcpstates", "lease", "leasefile"),
+    "dhcp": ("dhcp", "dhcpmsg", "dhcpstates", "lease", "leasefile", "seconds"),
     "dhcpd": ("dhcpd", "dhcpmsg"),
     "linklocal": ("linklocal",),
     "dns": ("dns", "dnsmsg", "dnstcp"),
@@ -91,7 +90,6 @@ def stage(parts=(), modules=(), where="frozen"):
             ", ".join(sorted(unknown)), ", ".join(sorted(PARTS))))
     wanted = set(parts or PARTS)
     target = BUILD / where
-    shutil.rmtree(target, ignore_errors=True)
     files = {name: text for name, text in mpy.sources(merge=False).items() if taken(name, wanted)}
     for name in NATIVE:
         name = f"spinet/{name}.py"
@@ -103,10 +101,21 @@ def stage(parts=(), modules=(), where="frozen"):
     for library in modules:
         files.update((path.relative_to(library).as_posix(), path.read_text())
                      for path in sorted(Path(library).rglob("*.py")))
+    before = staged(where)
+    for name in before.keys() - files.keys():
+        (target / name).unlink()
     for name, text in sorted(files.items()):
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (target / name).write_text(text)
+        if before.get(name) != text:        # what has not changed is not compiled again
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_text(text)
         yield str(target), name
+
+
+def staged(where="frozen"):
+    """{name: source} of what `stage` wrote last."""
+    target = BUILD / where
+    return {path.relative_to(target).as_posix(): path.read_text()
+            for path in sorted(target.rglob("*.py"))}
 
 
 def taken(name, wanted):
