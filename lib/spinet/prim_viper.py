@@ -9,7 +9,6 @@ integers are machine words; nothing here depends on whether that is 32 or 64 bit
 import sys
 
 import micropython
-from micropython import const
 
 if sys.byteorder != "little":
     raise ImportError("big-endian")
@@ -18,8 +17,6 @@ try:
     from spinet.prim_thumb import copy_words, sum_words
 except (ImportError, SyntaxError):      # no Cortex-M
     copy_words = sum_words = None
-
-_MANY = const(64)       # bytes from which a call of those is worth it
 
 
 @micropython.viper
@@ -33,7 +30,8 @@ def _cksum(buf, start: int, end: int, acc: int) -> int:
         s = ptr8(a)[0] << 8
         a += 1
         n -= 1
-    if n >= _MANY and a >> 30 == 0 and sum_words:
+    # From 64 bytes on a call is worth it.
+    if n >= 64 and a >> 30 == 0 and sum_words:
         if a & 2:
             s += ptr16(a)[0]
             a += 2
@@ -203,7 +201,7 @@ def copy(dst, i: int, src, j: int, n: int):
             s += 1
             n -= 1
         if not s & 3:
-            if n >= _MANY and (d | s) >> 30 == 0 and copy_words:
+            if n >= 64 and (d | s) >> 30 == 0 and copy_words:
                 copy_words(d, s, n >> 4 << 2)
                 d += n & ~15
                 s += n & ~15
