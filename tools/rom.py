@@ -57,6 +57,7 @@ FOREIGN = {
     "io": _foreign("io", IOBase=_IOBase),
     "json": _foreign("json"),
     "micropython": _foreign("micropython", native=lambda f: f, viper=lambda f: f,
+                            asm_thumb=lambda f: f,
                             schedule=Foreign("mp_micropython_schedule_obj")),
     "os": _foreign("os", urandom=Foreign("mp_os_urandom_obj"),
                    dupterm=Foreign("mp_os_dupterm_obj"),
@@ -184,7 +185,7 @@ class Code:
         parts = list(scopes(node))
         names = [getattr(part, "name", None) for part in parts]
         if len(children) != len(parts) or any(
-                name and self.protos[child][0] != "NATIVE_VIPER"    # which has no name
+                name and self.protos[child][0] not in ("NATIVE_VIPER", "NATIVE_ASM")    # no names
                 and not re.search(rf"_{name}\d*$", child)
                 for name, child in zip(names, children)):
             raise Unlinkable(f"{file}: {scope} has {children}, its source {names}")
@@ -330,6 +331,8 @@ class Rom:
         if key not in self.functions or value.__closure__:
             raise Unlinkable(f"{value!r} is not a module's or a class's function")
         kind, data, children = self.code.protos[self.functions[key]]
+        if kind == "NATIVE_ASM":
+            return self._assembly("rom_fun_" + self.functions[key], data, code.co_argcount)
         generator = inspect.isgeneratorfunction(value) or inspect.iscoroutinefunction(value)
         extra = [self.ref(default) for default in value.__defaults__ or ()]
         if value.__kwdefaults__:
@@ -343,6 +346,17 @@ class Rom:
             f"static const mp_obj_fun_bc_t {name} = {{{{&{_KINDS[kind][generator]}}}, "
             f"&{self.context(code.co_filename)}, (mp_raw_code_t *const *)({children}), "
             f"(const byte *){data}{more}}};")
+        return "&" + name
+
+    def _assembly(self, name, data, count):
+        """A function in assembly, of integers: called from C, as its own type is not to be had."""
+        args = [f"a{i}" for i in range(count)]
+        self.lines.append(
+            f"static mp_obj_t {name}_call({', '.join('mp_obj_t ' + a for a in args)}) {{\n"
+            f"    return mp_obj_new_int(((mp_int_t (*)({', '.join(['mp_int_t'] * count)}))"
+            f"MICROPY_MAKE_POINTER_CALLABLE({data}))("
+            f"{', '.join(f'mp_obj_get_int({a})' for a in args)}));\n}}\n"
+            f"static MP_DEFINE_CONST_FUN_OBJ_{count}({name}, {name}_call);")
         return "&" + name
 
     def _class(self, value):
@@ -411,7 +425,11 @@ class Rom:
             raise Unlinkable(f"{value!r} is no constant")
         return self.declare("mp_obj_base_t", self.name("object"), "{&mp_type_object}")
 
-    _MAKERS = {str: _text, bytes: _text, tuple: _tuple, dict: _dict, Foreign: _foreign,
+    def _builtin(self, value):
+        return f"&mp_builtin_{value.__name__}_obj"
+
+    _MAKERS = {types.BuiltinFunctionType: _builtin, str: _text, bytes: _text, tuple: _tuple,
+               dict: _dict, Foreign: _foreign,
                types.FunctionType: _function, type: _class, types.ModuleType: _module,
                staticmethod: _wrapped, classmethod: _wrapped, property: _property,
                object: _object}
