@@ -41,7 +41,7 @@ class Port:
         if out.holds and out.full():
             out.sim.at(out.free, self.host.poll, None)
             return False
-        out.carry(buf[:n])
+        out.carry(bytearray(buf[:n]))    # a slice of a memoryview is no copy
         return True
 
     def arrive(self, frame):
