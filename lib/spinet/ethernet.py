@@ -24,7 +24,7 @@ class Link:
         self.timers = timers or Timers()
         self.mtu = mtu
         self.header_len = header_len
-        self.tx = b"" if port is None else frame_buffer(header_len + mtu)
+        self.tx = b"" if port is None else frame_buffer(header_len + mtu)     # loopback.py
         self.ip = None
         self.rx_group = False   # whether the frame in hand was sent to a group or to all
         self.expected = None    # the connection that a frame is most likely for ...
