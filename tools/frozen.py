@@ -53,7 +53,7 @@ NATIVE = (
     "ports/enc28j60_tx", "ethernet", "loopback", "wait", "sockbase",
     "ipv4", "path", "icmp",
     "udp", "tcp/__init__", "tcp/reno", "tcp/ranges", "tcp/rto", "tcp/limit", "tcp/options",
-    "tcp/output", "tcp/conn", "tcp/input", "timers", "stack", "sockstream",
+    "tcp/output", "tcp/conn", "tcp/input", "timers", "stack", "shortcut", "sockstream",
 )
 
 

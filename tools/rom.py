@@ -132,6 +132,9 @@ class Modules:
             return FOREIGN[top]
         if name not in self.files:
             raise ImportError(name)
+        package = name.rpartition(".")[0]
+        if package in self.files:
+            self.load(package)
         module = self.load(name)
         for other in wanted or ():
             if not hasattr(module, other) and f"{name}.{other}" in self.files:

@@ -28,7 +28,7 @@ class Link:
         self.ip = None
         self.rx_group = False   # whether the frame in hand was sent to a group or to all
         self.expected = None    # the connection that a frame is most likely for ...
-        self.foreseen = None    # ... and what takes it then
+        self.foreseen = None    # ... and the short way there, if there is one
         self.broadcast = Neighbour(None, b"\xff\xff\xff\xff", BROADCAST)
 
     def receive(self, limit):
@@ -85,8 +85,7 @@ class Ethernet(Link):
 
     def input(self, buf, start, end):
         """A frame `buf[start:end]`, without its checksum, has come."""
-        expected = self.expected
-        if expected is not None and self.foreseen(expected, self, buf, start, end):
+        if self.foreseen is not None and self.foreseen(self, buf, start, end):
             return
         count = self.count
         if end - start < 14:

@@ -11,8 +11,9 @@ from spinet.ethernet import BareIP, Ethernet
 from spinet.icmp import Icmp
 from spinet.ipv4 import IPv4
 from spinet.loopback import Loopback
-from spinet.prim import ticks_ms, urandom
+from spinet.prim import foresee, ticks_ms, urandom
 from spinet.raw import Raw
+from spinet.shortcut import foreseen
 from spinet.tcp import Tcp
 from spinet.tcp.states import ORPHAN
 from spinet.timers import Timers
@@ -56,6 +57,8 @@ class Stack:
             socket.use(self)
 
     def _attach(self, link, name):
+        if foresee is not None and link.header_len == 14:
+            link.foreseen = foreseen
         ip = IPv4.connect(link, self.protocols)
         ip.stack = self
         ip.icmp = self.icmp
