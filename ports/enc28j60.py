@@ -18,7 +18,7 @@ from spinet.ports.enc28j60_tx import (
     CLEAR_ABORT, CLEAR_TX, LEAST, MOST, RBM, TXRST, TXRST_OFF, Sender,
 )
 from spinet.ports.spichip import SpiPort
-from spinet.prim import ticks_add, ticks_diff, ticks_ms
+from spinet.prim import keep, ticks_add, ticks_diff, ticks_ms
 
 _TEND_MS = 500          # link poll and register check
 _FALLBACK_MS = 100      # look for frames even if the interrupt line says there are none
@@ -29,8 +29,8 @@ _ALL_HOSTS = b"\x01\x00\x5e\x00\x00\x01"
 
 _WBM = b"\x7a\x00"      # and the control byte: as MACON3 says
 _ASK_ECON1 = b"\x1f\x00"
-_ERXWRPT = 0x0E
 _ASK_EPKTCNT = b"\x19\x00"
+_ASK_ERXWRPTL, _ASK_ERXWRPTH = b"\x0e\x00", b"\x0f\x00"
 _PKTDEC = b"\x9e\x40"
 _RXRST, _RXRST_OFF = b"\x9f\x40", b"\xbf\x40"
 _RXEN, _RXEN_OFF = b"\x9f\x04", b"\xbf\x04"
@@ -67,13 +67,17 @@ class ENC28J60(Sender):
         self._hash_bit(_ALL_HOSTS)
         self._head = bytearray(6)
         self._next = 0                  # where the next packet is
-        self._avail = 0                 # packets known to wait
+        self._avail = 0                 # packets that may wait
+        self._fresh = True              # none has come since the ring began anew
         self._end = 0                   # where the last of them ends
         self._full = False              # RXERIF was seen at the last check
         self._reconfigure = False       # the hash table is to be written
         self._trouble = False           # something was repaired since the last check
         self._strikes = 0               # repairs since the last check without any
         self._look_at = clock()
+        keep(self, "recv", "send", "_look", "_written", "_flags", "_alive",
+             "_free_slot", "_point", "_loaded",
+             "_launch", "_tend_tx", "_left", "_to_bank", "_tend", "_write")
         self._begin()
 
     # --- the port ---
@@ -113,7 +117,8 @@ class ENC28J60(Sender):
             cs(1)
             self._repair("rx_bad_header")
             return 0
-        if n <= len(buf):
+        size = self._rx_size
+        if n <= size:
             spi.readinto(self._rx_views[(n - 1) >> 6])
         cs(1)
         # Was the chip alive so far?  Otherwise that was no frame.
@@ -140,7 +145,7 @@ class ENC28J60(Sender):
             self.count["rx_bad_status"] += 1
         elif n < 60:
             self.count["rx_runt"] += 1
-        elif n > len(buf):
+        elif n > size:
             self.count["rx_too_long"] += 1
         else:
             self.count["rx"] += 1
@@ -225,13 +230,29 @@ class ENC28J60(Sender):
             flags = self._flags()
             if flags & 0x11:
                 self._notice(flags, now)
-            if flags & 0x0A and self._air < 0:
+            if flags & 0x02 and self._air < 0:
                 self._write(CLEAR_TX)
         if self._air >= 0:
             self._tend_tx(flags, now)
         if self._state:
             return 0
-        # PKTIF does not say it (erratum 6).
+        if missed or flags < 0 or self._fresh:
+            if not self._counted():
+                return 0
+            if missed:
+                self.count["irq_missed"] += 1
+        end = self._written()
+        if end == self._next:
+            if flags < 0 or self._fresh:
+                self._repair("rx_phantom")
+            return 0
+        self._fresh = False
+        self._end = end
+        self._avail = _BURST
+        return _BURST
+
+    def _counted(self):
+        """How many packets wait.  PKTIF does not say it (erratum 6)."""
         if self._bank != 1:
             self._to_bank(1)
         cs = self._cs
@@ -239,18 +260,38 @@ class ENC28J60(Sender):
         cs(0)
         self._spi.write_readinto(_ASK_EPKTCNT, two)
         cs(1)
-        n = two[1]
-        if not n:
-            return 0
-        # Beyond the last packet lie those of the last time around, and look well: where is it?
-        self._end = end = self._get(_ERXWRPT) | self._get(_ERXWRPT + 1) << 8
-        if end == self._next:
-            self._repair("rx_phantom")
-            return 0
-        self._avail = n if n < _BURST else _BURST
-        if missed:
-            self.count["irq_missed"] += 1
-        return n
+        return two[1]
+
+    def _written(self):
+        """Where the last packet that came ends: beyond lie those of the last time around, and look
+        well.  That something has come since it shows as well as EPKTCNT does, and in the bank that
+        is selected mostly; but not since the ring began anew (`_fresh`), which does not change it.
+        """
+        if self._bank:
+            self._to_bank(0)
+        cs = self._cs
+        spi = self._spi
+        two = self._two
+        cs(0)
+        spi.write_readinto(_ASK_ERXWRPTL, two)
+        cs(1)
+        low = two[1]
+        tries = 4
+        while True:
+            cs(0)
+            spi.write_readinto(_ASK_ERXWRPTH, two)
+            cs(1)
+            end = low | two[1] << 8
+            tries -= 1
+            if end == self._next or not tries:
+                return end
+            # A frame that came in between may have made this half of the old, half of the new.
+            cs(0)
+            spi.write_readinto(_ASK_ERXWRPTL, two)
+            cs(1)
+            if two[1] == low:
+                return end
+            low = two[1]
 
     def _notice(self, flags, now):
         """RXERIF: something did not fit.  LINKIF: only a read of PHIR clears it."""
@@ -313,7 +354,11 @@ class ENC28J60(Sender):
             self._linked = linked == 1
         # Any reset costs the link: only if something was sent that nobody answered.  What `_set_up`
         # alone can cure is not deafness, and the pin is the surest.
-        step = self._too_quiet(now, self._get(EPKTCNT))
+        waiting = self._counted()
+        if waiting and not self._fresh and self._written() == self._next:
+            self._repair("rx_phantom")
+            return
+        step = self._too_quiet(now, waiting)
         if 0 < step < 4 and self.count["tx"] != self._told:
             self._quiet_at = ticks_add(now, _DEAF_MS)
         if step == 1 or (step and self.count["tx"] == self._told):
@@ -364,6 +409,7 @@ class ENC28J60(Sender):
         self._put(0x0C, END & 255)
         self._put(0x0D, END >> 8)
         self._next = 0
+        self._fresh = True
         self._write(_CLEAR_RXER)
         self._write(_CLEAR_BUFER)
         self._write(_RXEN)

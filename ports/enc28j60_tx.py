@@ -11,13 +11,15 @@ _STUCK_MS = 100         # a frame that takes longer will not leave by itself ...
 _PAUSED_MS = 4000       # ... in full duplex, where the other end may ask for a pause, so long
 _RETRIES = 16           # of a frame hit by a late collision
 
-LEAST, MOST = 14, 1518              # without FCS; the chip pads to 60
+LEAST = 14                          # without FCS; the chip pads to 60
+MOST = 1518
 _SLOT = (0x1400, 0x1A00)            # control byte, frame, seven bytes of status: 1536 each
 _WRITABLE = 1530                    # of a slot, behind the control byte
 
 RBM = b"\x3a"
 _ASK_ECON1 = b"\x1f\x00"
 TXRST, TXRST_OFF = b"\x9f\x80", b"\xbf\x80"
+_TXIE, _TXIE_OFF = b"\x9b\x08", b"\xbb\x08"     # needed only while another frame waits
 _TXRTS, _TXRTS_OFF = b"\x9f\x08", b"\xbf\x08"
 CLEAR_TX = b"\xbc\x0a"              # TXIF, TXERIF
 CLEAR_ABORT = b"\xbd\x12"           # TXABRT, LATECOL
@@ -99,6 +101,8 @@ class Sender(EncChip):
         self.count["tx"] += 1
         if self._air >= 0:
             self._queued = True
+            if self._irq is not None:
+                self._write(_TXIE)
             self._tend_tx(-1, self._clock())
         else:
             self._tries = 0
@@ -157,12 +161,12 @@ class Sender(EncChip):
             self._overdue(now)
 
     def _left(self):
-        """It has: on with the next."""
-        self._write(CLEAR_TX)
+        """It has: on with the next, whose start clears the flag."""
         slot = 1 - self._air
         self._air = -1
         if self._queued:
             self._queued = False
+            self._write(_TXIE_OFF)
             self._tries = 0
             self._launch(slot)
 
@@ -187,6 +191,7 @@ class Sender(EncChip):
         cs(1)
         if not self._alive():
             return
+        self._write(CLEAR_TX)
         self._write(CLEAR_ABORT)
         if tsv[3] & 0x20:
             self.count["tx_late_collision"] += 1

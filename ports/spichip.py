@@ -69,6 +69,7 @@ class SpiPort:
         line = None if irq is None or IMPLEMENTATION == "cpython" else _Line(self)
         self.pollable = getattr(irq, "pollable", line)
         self._rx_buf = self._rx_views = None
+        self._rx_size = 0
         self._tx_buf = self._tx_views = None
         self._tx_next = None    # a buffer that was sent from while `_tx_buf` was another ...
         self._tx_seen = 0       # ... and `count["tx"]` after that
@@ -243,6 +244,7 @@ class SpiPort:
 
     def _adopt_rx(self, buf):
         self._rx_views = _views(buf)
+        self._rx_size = len(buf)
         self._rx_buf = buf
 
     def _adopt_tx(self, buf):

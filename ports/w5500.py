@@ -11,7 +11,7 @@ No call waits for the chip longer than a few register polls (in a repair: 20 ms)
 frame, or raises.  `count` says what happened; `docs/w5500.md` says what each counter means.
 """
 from spinet.ports.w5500_chip import Chip
-from spinet.prim import copy, ticks_add, ticks_diff, ticks_ms
+from spinet.prim import copy, keep, ticks_add, ticks_diff, ticks_ms
 
 _FALLBACK_MS = 100      # look for frames even if the interrupt line says there are none
 
@@ -46,6 +46,8 @@ class W5500(Chip):
         self._two = bytearray(2)
         self._short = bytearray(_MIN)
         self._look_at = clock()
+        keep(self, "recv", "send", "_look", "_size", "_idle", "_accepted", "_sent", "_launch",
+             "_write", "_tend", "_check", "_repair")
         self._begin()
 
     # --- the port ---
@@ -76,7 +78,7 @@ class W5500(Chip):
             cs(1)
             self._repair("rx_bad_length")
             return 0
-        fits = n - 2 <= len(buf)
+        fits = n - 2 <= self._rx_size
         if fits:
             spi.readinto(self._rx_views[(n - 3) >> 6])
         cs(1)

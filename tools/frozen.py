@@ -1,6 +1,5 @@
 """Lays out what firmware/manifest.py freezes: `stage(parts)` writes it below build/frozen."""
 import ast
-import shutil
 from pathlib import Path
 
 import mpy
@@ -16,7 +15,7 @@ PARTS = {
     "slip": ("ports/slip",),
     "tunnel": ("ports/tunnel",),
     "pcap": ("ports/pcap",),
-    "dhcp": ("dhcp", "dhcpmsg", "dhcpstates", "lease", "leasefile"),
+    "dhcp": ("dhcp", "dhcpmsg", "dhcpstates", "lease", "leasefile", "seconds"),
     "dhcpd": ("dhcpd", "dhcpmsg"),
     "linklocal": ("linklocal",),
     "dns": ("dns", "dnsmsg", "dnstcp"),
@@ -50,7 +49,8 @@ else:
 # for a Cortex-M0+ MicroPython up to 1.25 at least mistakes the names of a module after number 286,
 # an error in its `asm_thumb_add_reg_reg_offset`, and the one file of tcp/ has more.)
 NATIVE = (
-    "ports/w5500", "ports/w5500_chip", "ports/enc28j60", "ports/enc28j60_tx", "ethernet",
+    "ports/spichip", "ports/w5500", "ports/w5500_chip", "ports/enc28j60", "ports/enc28j60_regs",
+    "ports/enc28j60_tx", "ethernet", "loopback", "wait", "sockbase",
     "ipv4", "path", "icmp",
     "udp", "tcp/__init__", "tcp/reno", "tcp/ranges", "tcp/rto", "tcp/limit", "tcp/options",
     "tcp/output", "tcp/conn", "tcp/input", "timers", "stack", "sockstream",
@@ -84,7 +84,6 @@ def stage(parts=(), modules=(), where="frozen"):
             ", ".join(sorted(unknown)), ", ".join(sorted(PARTS))))
     wanted = set(parts or PARTS)
     target = BUILD / where
-    shutil.rmtree(target, ignore_errors=True)
     files = {name: text for name, text in mpy.sources(merge=False).items() if taken(name, wanted)}
     for name in NATIVE:
         name = f"spinet/{name}.py"
@@ -96,10 +95,21 @@ def stage(parts=(), modules=(), where="frozen"):
     for library in modules:
         files.update((path.relative_to(library).as_posix(), path.read_text())
                      for path in sorted(Path(library).rglob("*.py")))
+    before = staged(where)
+    for name in before.keys() - files.keys():
+        (target / name).unlink()
     for name, text in sorted(files.items()):
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (target / name).write_text(text)
+        if before.get(name) != text:        # what has not changed is not compiled again
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_text(text)
         yield str(target), name
+
+
+def staged(where="frozen"):
+    """{name: source} of what `stage` wrote last."""
+    target = BUILD / where
+    return {path.relative_to(target).as_posix(): path.read_text()
+            for path in sorted(target.rglob("*.py"))}
 
 
 def taken(name, wanted):

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import frozen
 import micropython_tree
+import rom
 from micropython_tree import Failed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,8 +40,11 @@ def boards():
     return sorted(path.parent.name for path in IMAGES.glob("*/mpconfigboard.h"))
 
 
-def build(board, parts="", micropython=None, to=None, say=print):
-    """Build the image of `board`; the directory with firmware.uf2, firmware.bin, sizes.json."""
+def build(board, parts="", micropython=None, to=None, say=print, in_ram=False):
+    """Build the image of `board`; the directory with firmware.uf2, firmware.bin, sizes.json.
+
+    `in_ram`: modules are imported into RAM, as MicroPython does it by itself.
+    """
     if board not in boards():
         raise Failed(f"there is no board {board}, but: {', '.join(boards())}")
     compilers(say)
@@ -61,18 +65,27 @@ def build(board, parts="", micropython=None, to=None, say=print):
     env["CFLAGS"] = " ".join(f"-ffile-prefix-map={path}={name}" for path, name in (
         (tree, "micropython"), (work.resolve(), "build"), (ROOT, "spinet")))
     log = work / "log.txt"
+    # Not on an RP2350: a class that is derived from one in flash makes MicroPython write a flag
+    # there, which an RP2040 ignores.
+    imported = not in_ram and board not in FAMILY
+    content = work / "frozen_content.c"
+    content.unlink(missing_ok=True)
     with open(log, "w") as out:
-        for command in (
-            ["cmake", "-S", tree / "ports/rp2", "-B", work, "-G", "Ninja", "-DPICO_BUILD_DOCS=0",
-             f"-DMICROPY_BOARD={board}", f"-DMICROPY_BOARD_DIR={IMAGES / board}",
-             f"-DMICROPY_LIB_DIR={library}", f"-DMICROPY_FROZEN_MANIFEST={manifest}",
-             f"-DPython3_EXECUTABLE={sys.executable}"],
-            ["ninja", "-C", work, f"-j{os.cpu_count()}"],
-        ):
+        def run(*command):
             if subprocess.run([str(word) for word in command], stdout=out, stderr=out,
                               env=env).returncode:
                 out.flush()
                 raise Failed(f"{command[0]} failed, see {log}:\n{what_failed(log)}")
+
+        run("cmake", "-S", tree / "ports/rp2", "-B", work, "-G", "Ninja", "-DPICO_BUILD_DOCS=0",
+            f"-DMICROPY_BOARD={board}", f"-DMICROPY_BOARD_DIR={IMAGES / board}",
+            f"-DMICROPY_LIB_DIR={library}", f"-DMICROPY_FROZEN_MANIFEST={manifest}",
+            f"-DUSER_C_MODULES={IMAGES / 'rom/micropython.cmake' if imported else ''}",
+            f"-DPython3_EXECUTABLE={sys.executable}")
+        if imported:
+            run("ninja", "-C", work, content.name)
+            rom.link(content, frozen.staged(), work / "genhdr", tree)
+        run("ninja", "-C", work, f"-j{os.cpu_count()}")
     shutil.copy(work / "firmware.bin", to / "firmware.bin")
     subprocess.run([sys.executable, str(tree / "tools/uf2conv.py"), "-f", FAMILY.get(board, RP2040),
                     "-b", "0x10000000", "-c", "-o", str(to / "firmware.uf2"),
@@ -145,10 +158,13 @@ def main():
     parser.add_argument("--parts", default="", help="what to freeze; empty: all of " +
                         " ".join(frozen.PARTS))
     parser.add_argument("--micropython", metavar="DIR", help="a source tree of MicroPython")
+    parser.add_argument("--in-ram", action="store_true",
+                        help="import modules into RAM, not when the image is built (rom.py)")
     parser.add_argument("--to", type=Path, metavar="DIR", help="where to")
     options = parser.parse_args()
     try:
-        build(options.board, options.parts, options.micropython, options.to)
+        build(options.board, options.parts, options.micropython, options.to,
+              in_ram=options.in_ram)
     except Failed as error:
         sys.exit(f"spinet: {error}")
 

@@ -342,3 +342,82 @@ def test_large_sums_do_not_allocate():
     ones = bytearray(b"\xff" * 65535)
     for m in IMPLEMENTATIONS:
         heap_locked(lambda m=m: m.cksum(ones, 0, 65535, 0xFFFF))
+
+
+def packet(rand, n):
+    """An IPv4 packet of `n` bytes with a right checksum, in a buffer, and where it begins."""
+    h = below(rand, 8)
+    buf = bytearray(rand(h + n + 9))
+    buf[h:h + 12] = bytes((0x45, 0, n >> 8, n & 255, buf[h], buf[h + 1], 0x40, 0, 64, 6, 0, 0))
+    k = naive_cksum(buf[h:h + 20]) ^ 0xFFFF
+    buf[h + 10:h + 12] = bytes((k >> 8, k & 255))
+    return buf, h
+
+
+def test_ip_end_of_a_plain_header():
+    rand = Random(5)
+    for _ in range(50):
+        n = 20 + below(rand, 1481)
+        buf, h = packet(rand, n)
+        for m in IMPLEMENTATIONS:
+            for more in (0, 1, 9):
+                assert m.ip_end(buf, h, h + n + more) == h + n, name(m)
+            assert m.ip_end(buf, h, h + n - 1) == 0, name(m)
+            assert m.ip_end(buf, h, h + 19) == 0, name(m)
+
+
+def test_ip_end_of_a_special_header():
+    """Options, fragments, a length that is too small, any wrong bit: not for the short way."""
+    rand = Random(6)
+    for place, value in ((0, 0x46), (0, 0x65), (0, 0x44), (6, 0x20), (6, 1), (7, 1), (2, 0)):
+        buf, h = packet(rand, 60)
+        if place == 2:
+            buf[h + 3] = 19
+        buf[h + place] = value
+        buf[h + 10] = buf[h + 11] = 0
+        k = naive_cksum(buf[h:h + 20]) ^ 0xFFFF
+        buf[h + 10:h + 12] = bytes((k >> 8, k & 255))
+        for m in IMPLEMENTATIONS:
+            assert m.ip_end(buf, h, h + 60) == 0, (name(m), place, value)
+    buf, h = packet(rand, 60)
+    for bit in range(160):
+        buf[h + bit // 8] ^= 1 << bit % 8
+        for m in IMPLEMENTATIONS:
+            assert m.ip_end(buf, h, h + 60) == 0, (name(m), bit)
+        buf[h + bit // 8] ^= 1 << bit % 8
+
+
+def test_ip_head():
+    rand = Random(7)
+    for turn in range(60):
+        head, h = packet(rand, 20)
+        head = head[h:h + 20]
+        for i in (2, 3, 4, 5, 10, 11) + ((6,) if turn & 1 else ()):
+            head[i] = 0
+        n = below(rand, 65536)
+        ident = below(rand, 65536) if turn & 1 else 0
+        offset = below(rand, 16384) if turn & 2 and ident else 0
+        want = bytearray(head)
+        want[2:4] = bytes((n >> 8, n & 255))
+        if ident or offset:
+            want[4:8] = bytes((ident >> 8, ident & 255, offset >> 8, offset & 255))
+        k = naive_cksum(want) ^ 0xFFFF
+        want[10:12] = bytes((k >> 8, k & 255))
+        i = below(rand, 9)
+        before = bytearray(rand(40))
+        for m in IMPLEMENTATIONS:
+            out = bytearray(before)
+            m.ip_head(out, i, head, naive_cksum(head), n, ident, offset)
+            assert out == before[:i] + want + before[i + 20:], (name(m), n, ident, offset)
+
+
+def test_ip_primitives_allocate_nothing():
+    buf, h = packet(Random(8), 100)
+    out = bytearray(40)
+
+    def exercise(m):
+        m.ip_end(buf, h, h + 100)
+        m.ip_head(out, 3, buf, 0xFFFF, 65535, 65535, 0x3FFF)
+
+    for m in IMPLEMENTATIONS:
+        heap_locked(lambda m=m: exercise(m))

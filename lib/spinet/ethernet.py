@@ -6,7 +6,7 @@ with `output(hop, n)`.  Ethernet II (IEEE 802.3, RFC 894) is one kind, bare IP
 (a TUN device, a tunnel) the other; `loopback.py` has the third.
 """
 from spinet.arp import BROADCAST, Arp, Neighbour
-from spinet.prim import copy, eq6, put16, urandom
+from spinet.prim import copy, eq6, keep, put16, urandom
 from spinet.timers import Timers
 
 _LEAST = 60     # of a frame without its checksum
@@ -16,15 +16,15 @@ _VLAN = 0x8100
 class Link:
     """What links have in common.  `ip` is the IPv4 above, once one is connected."""
 
-    loopback = False
     arp = None
 
     def __init__(self, port, timers, mtu, header_len):
         self.port = port
+        self.loopback = False
         self.timers = timers or Timers()
         self.mtu = mtu
         self.header_len = header_len
-        self.tx = bytearray(header_len + mtu)
+        self.tx = b"" if self.loopback else bytearray(header_len + mtu)
         self.ip = None
         self.rx_group = False   # whether the frame in hand was sent to a group or to all
         self.broadcast = Neighbour(None, b"\xff\xff\xff\xff", BROADCAST)
@@ -72,6 +72,7 @@ class Ethernet(Link):
             "rx": 0, "tx": 0, "runt": 0, "not_for_us": 0, "bad_source": 0, "bad_vlan": 0,
             "bad_type": 0, "port_busy": 0,
         }
+        keep(self, "receive", "input", "output", "send")
 
     def fill_header(self, buf, kind):
         """Write our address, the tag and the EtherType `kind` into a frame buffer."""

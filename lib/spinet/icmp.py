@@ -23,13 +23,15 @@ class Icmp:
     answers pings to all.
     """
 
+    errors_max = 50
+    redirects = False
+    echo_broadcast = False
+
     def __init__(self, stack):
         self.stack = stack
-        self.errors_max = 50
-        self.redirects = False
-        self.echo_broadcast = False
         self._second = stack.timers.now
         self._sent = 0
+        self._back = None       # the path of the last echo reply
         self.count = {
             "rx": 0, "runt": 0, "bad_checksum": 0, "echo": 0, "echo_group": 0, "error_received": 0,
             "bad_error": 0, "redirect": 0, "redirect_ignored": 0, "error_sent": 0,
@@ -90,8 +92,6 @@ class Icmp:
         sent = path.send(n) if t else path.send_large(out, 0, n)
         if not sent:
             self.count["port_busy"] += 1
-
-    _back = None        # the path of the last echo reply
 
     # -- errors received ----------------------------------------------------
 

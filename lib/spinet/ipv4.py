@@ -17,7 +17,7 @@ returned, and 4 bytes inside.
 from spinet import addr as address
 from spinet.errors import Unknown
 from spinet.path import PROTOCOLS, Path
-from spinet.prim import cksum, eq4
+from spinet.prim import cksum, copy, eq4, eq8, ip_end, keep
 from spinet.routes import Routes
 
 ANY = b"\0\0\0\0"
@@ -84,6 +84,7 @@ class IPv4:
         self.asking = False
         self.rx_group = False
         self.addresses = []
+        self._pair = bytearray(ALL + ALL)   # source and destination that were found good last
         self._mask = 0              # given before there was an address
         self.groups = [b"\xe0\0\0\x01"]
         self.gen = 0
@@ -99,6 +100,7 @@ class IPv4:
         seed = getattr(ethif, "random", None)
         self.ident = (lambda r: r[0] << 8 | r[1])(seed(2)) if seed else 0
         ethif.ip = self
+        keep(self, "receive")
 
     def fragments(self):
         """The fragments that are here: a `Reassembly`, begun with the first."""
@@ -141,11 +143,16 @@ class IPv4:
             raise ValueError("%s is not a host's address" % address.fmt(addr))
         new = Address(addr, length)
         self.addresses.insert(i, new)
+        self._forget_pair()
         self.routes.add(new.net, length, None)
         self.id.announce(addr)
 
+    def _forget_pair(self):
+        copy(self._pair, 0, ALL, 0, 4)      # which is no source
+
     def _remove(self, known):
         self.addresses.remove(known)
+        self._forget_pair()
         self.routes.remove(lambda r: r.gateway is None and r.length == known.length
                            and r.prefix == known.net)
         self.routes.changed()
@@ -255,38 +262,35 @@ class IPv4:
     def receive(self, buf, h, end):
         """A packet `buf[h:end]` has come from the link (RFC 1122, 3.2.1)."""
         count = self.count
-        start = end - h
-        if start < 20:
-            count["runt"] += 1
-            return
-        if buf[h] >> 4 != 4:
-            count["bad_version"] += 1
-            return
-        total = buf[h + 2] << 8 | buf[h + 3]
-        if total > start:
-            count["bad_length"] += 1
-            return
-        start = h + ((buf[h] & 15) << 2)
-        end = h + total     # what the link padded is left behind
-        if start < h + 20 or end < start:
-            count["bad_length"] += 1
-            return
-        if cksum(buf, h, start) != 0xFFFF:
-            count["bad_checksum"] += 1
-            return
-        if not self._destined(buf, h + 16) or not self._sane_source(buf, h + 12):
-            return
-        if start > h + 20 and not self._options(buf, h, start):
-            return
-        if buf[h + 6] & 0x3F or buf[h + 7]:
-            count["fragments"] += 1
-            buf = self._add(buf, h, start, end)
-            if buf is None:
+        plain = ip_end(buf, h, end)
+        if plain:
+            start = h + 20
+            end = plain         # what the link padded is left behind
+        else:
+            start = self._header(buf, h, end)
+            if not start:
                 return
-            count["reassembled"] += 1
-            h = 0
-            start = (buf[0] & 15) << 2
-            end = len(buf)
+            end = h + (buf[h + 2] << 8 | buf[h + 3])
+        if self.id.rx_group or not eq8(buf, h + 12, self._pair, 0):
+            whom = self._destined(buf, h + 16)
+            if not whom or not self._sane_source(buf, h + 12):
+                return
+            if whom == 2:
+                copy(self._pair, 0, buf, h + 12, 8)
+        else:
+            self.rx_group = False
+        if not plain:
+            if start > h + 20 and not self._options(buf, h, start):
+                return
+            if buf[h + 6] & 0x3F or buf[h + 7]:
+                count["fragments"] += 1
+                buf = self._add(buf, h, start, end)
+                if buf is None:
+                    return
+                count["reassembled"] += 1
+                h = 0
+                start = (buf[0] & 15) << 2
+                end = len(buf)
         handler = self.protocols.get(buf[h + 9])
         if handler is None:
             count["no_protocol"] += 1
@@ -295,6 +299,25 @@ class IPv4:
             return
         count["rx"] += 1
         handler.input(self, buf, h, start, end)
+
+    def _header(self, buf, h, end):
+        """Where the header of the packet `buf[h:end]` ends; 0, counted, if it is no header."""
+        start = h + 20
+        if end < start:
+            why = "runt"
+        elif buf[h] >> 4 != 4:
+            why = "bad_version"
+        else:
+            start = h + ((buf[h] & 15) << 2)
+            total = buf[h + 2] << 8 | buf[h + 3]
+            if total > end - h or start < h + 20 or h + total < start:
+                why = "bad_length"
+            elif cksum(buf, h, start) != 0xFFFF:
+                why = "bad_checksum"
+            else:
+                return start
+        self.count[why] += 1
+        return 0
 
     def _add(self, buf, h, start, end):
         """Take a fragment: the whole packet, None if that is not complete."""
@@ -305,7 +328,8 @@ class IPv4:
             return None
 
     def _destined(self, buf, i):
-        """Whether the destination at `buf[i]` is us, or a group we are in; sets `rx_group`."""
+        """Whether the destination at `buf[i]` is us (2: an address of ours), or a group that we
+        are in (1), or neither (0, counted); sets `rx_group`."""
         link = self.id
         for known in self.addresses:
             if eq4(buf, i, known.addr, 0):
@@ -313,25 +337,25 @@ class IPv4:
                 if link.rx_group:
                     # RFC 1122, 3.3.6: to all on the link, but to one host in IP.
                     self.count["link_broadcast"] += 1
-                    return False
-                return True
+                    return 0
+                return 2
         if buf[i] >= 224:
             self.rx_group = True
             if eq4(buf, i, ALL, 0) or self.has_group(buf, i):
-                return True
+                return 1
         else:
             for known in self.addresses:
                 if eq4(buf, i, known.broadcast, 0):
                     self.rx_group = True
-                    return True
+                    return 1
             self.rx_group = False
             if self.transparent or link.loopback and (buf[i] == 127 or self._own(buf, i)):
-                return True
+                return 1
             if not link.rx_group and not link.loopback and (
                     not self.addresses or self.asking and buf[i - 7] == 17):
-                return True     # an answer to our asking for this address (RFC 2131, 4.1)
+                return 1        # an answer to our asking for this address (RFC 2131, 4.1)
         self.count["not_for_us"] += 1
-        return False
+        return 0
 
     def _own(self, buf, i):
         """Whether the address at `buf[i]` is one of this host's, on any interface."""
@@ -396,7 +420,7 @@ class IPv4:
                 return None
             if src is None:
                 src = self.addresses[0].addr if dst[0] == 127 else dst
-            return Path(self, link.broadcast, src, dst, proto, 33, ttl, tos, df)
+            return Path(self, link.hop(dst), src, dst, proto, 33, ttl, tos, df)
         if dst[0] == 127 or dst[0] == 0:
             return None
         if src is not None and not self.is_own(src, 0) and not self.transparent and (

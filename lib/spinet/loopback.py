@@ -1,5 +1,6 @@
 """The loopback link: packets to this host itself (127/8 and its own addresses)."""
 from spinet.ethernet import Link
+from spinet.prim import keep
 
 _SLOTS = 64
 
@@ -7,13 +8,14 @@ _SLOTS = 64
 class Loopback(Link):
     """Delivers what it is given at the next `poll`; at most 64 packets wait, then it is busy."""
 
-    loopback = True
     mac = None
 
     def __init__(self, timers):
         Link.__init__(self, None, timers, 1500, 0)
+        self.loopback = True
         self.waiting = []
         self.count = {"rx": 0, "tx": 0, "port_busy": 0}
+        keep(self, "receive")
 
     def receive(self, limit):
         """Deliver at most `limit` of the packets that wait; how many it were."""
@@ -26,7 +28,9 @@ class Loopback(Link):
         return n
 
     def hop(self, addr):
-        """There is only one."""
+        """There is only one; with the first path to it comes the transmit buffer."""
+        if not self.tx:
+            self.tx = self.ip.tx = bytearray(self.mtu)
         return self.broadcast
 
     group = hop

@@ -1,8 +1,9 @@
 """`spinet.install()`: programs that know nothing of spinet find it under the names they import.
 
-`socket` (and `usocket`) become spinet's sockets; `network`, and `ssl` where the firmware has `tls`
-but not that, are added where they are missing.  Modules that have imported `socket` before keep
-what they have, so install first: in `boot.py`, right behind the lines that make the interface.
+`socket` (and `usocket`) become spinet's sockets, `select` and with it `asyncio` what waits for them
+(polling.py); `network`, and `ssl` where the firmware has `tls` but not that, are added where they
+are missing.  Modules that have imported `socket` before keep what they have, so install first: in
+`boot.py`, right behind the lines that make the interface.
 
 On CPython `socket` becomes a copy of the system's module with spinet's functions in it; what is
 asked of that copy and not of spinet's concern (`AF_UNIX`, `socketpair` ...) is the system's.
@@ -30,8 +31,13 @@ def install(stack=None):
             _put(one.__name__, one)
         secure.patch(True)
         return
+    from spinet import polling
+
     _put("socket", socket)
     _put("usocket", socket)
+    _put("select", polling)
+    _put("uselect", polling)
+    _tell_asyncio(polling)
     if not _exists("network"):
         from spinet import network
 
@@ -48,12 +54,25 @@ def uninstall():
         from spinet import secure
 
         secure.patch(False)
+    if "select" in _before and sys.implementation.name == "micropython":
+        from spinet.polling import runtime
+
+        _tell_asyncio(runtime)
     for name in list(_before):
         module = _before.pop(name)
         if module is None:
             del sys.modules[name]
         else:
             sys.modules[name] = module
+
+
+def _tell_asyncio(select):
+    """An `asyncio` that has been imported waits by this module from now on."""
+    core = sys.modules.get("asyncio.core")
+    if core is not None:
+        core.select = select
+        if not core._io_queue.map:
+            core._io_queue.poller = select.poll()
 
 
 def _put(name, module):

@@ -5,7 +5,7 @@ hop, and an IPv4 header in which only the length, the identification and the
 checksum are missing.  It is out of date when `gen` is not its `ip.gen`.
 """
 from spinet.errors import EMSGSIZE, os_error
-from spinet.prim import cksum, copy
+from spinet.prim import cksum, copy, ip_head
 
 PROTOCOLS = {"ICMP": 1, "TCP": 6, "UDP": 17}
 
@@ -44,31 +44,13 @@ class Path:
     def send(self, n):
         """Send the `n` bytes that stand at `ip.tx[ip.hdr:]`, n + 20 <= mtu; False: port busy."""
         ip = self.ip
-        return self._send(ip, ip.hdr - 20, n + 20, 0 if self.df else self._ident(ip), 0)
-
-    def _ident(self, ip):
-        # RFC 6864: what may be fragmented needs an identification of its own; an atomic
-        # datagram, which may not, needs none.
-        ip.ident = ident = (ip.ident + 1) & 0xFFFF
-        return ident
-
-    def _send(self, ip, h, n, ident, offset):
-        """Put the header before a payload and send; `offset` has the fragment field's bits."""
-        tx = ip.tx
-        copy(tx, h, self.head, 0, 20)
-        tx[h + 2] = n >> 8
-        tx[h + 3] = n & 255
-        k = self.base + n
-        if ident or offset:
-            tx[h + 4] = ident >> 8
-            tx[h + 5] = ident & 255
-            tx[h + 6] = offset >> 8
-            tx[h + 7] = offset & 255
-            k += ident + offset
-        k = (k & 0xFFFF) + (k >> 16)
-        k = (k + (k >> 16) & 0xFFFF) ^ 0xFFFF
-        tx[h + 10] = k >> 8
-        tx[h + 11] = k & 255
+        n += 20
+        ident = 0
+        if not self.df:
+            # RFC 6864: what may be fragmented needs an identification of its own; an atomic
+            # datagram, which may not, needs none.
+            ip.ident = ident = (ip.ident + 1) & 0xFFFF
+        ip_head(ip.tx, ip.hdr - 20, self.head, self.base, n, ident, 0)
         if ip.id.output(self.hop, n):
             ip.count["tx"] += 1
             return True
@@ -89,7 +71,7 @@ class Path:
         if self.df or n > 65515:
             raise os_error(EMSGSIZE)
         most &= ~7
-        ident = self._ident(ip)
+        ip.ident = ident = (ip.ident + 1) & 0xFFFF
         at = start
         while at < end:
             n = end - at
@@ -98,8 +80,10 @@ class Path:
                 n = most
                 offset |= 0x2000
             copy(ip.tx, ip.hdr, buf, at, n)
-            if not self._send(ip, ip.hdr - 20, n + 20, ident, offset):
+            ip_head(ip.tx, ip.hdr - 20, self.head, self.base, n + 20, ident, offset)
+            if not ip.id.output(self.hop, n + 20):
                 return False
+            ip.count["tx"] += 1
             ip.count["fragmented"] += 1
             at += n
         return True
@@ -117,7 +101,9 @@ class Path:
                 head[:6] = self.hop.mac
             head[n - 20:] = self.head
             total += 20
-            ident = 0 if self.df else self._ident(ip)
+            ident = 0
+            if not self.df:
+                ip.ident = ident = (ip.ident + 1) & 0xFFFF
             head[n - 18:n - 14] = bytes((total >> 8, total & 255, ident >> 8, ident & 255))
             k = cksum(head, n - 20, n) ^ 0xFFFF
             head[n - 10:n - 8] = bytes((k >> 8, k & 255))

@@ -71,5 +71,35 @@ def eq6(a, i, b, j):
     return a[i : i + 6] == b[j : j + 6]
 
 
+def eq8(a, i, b, j):
+    return a[i : i + 8] == b[j : j + 8]
+
+
 def copy(dst, i, src, j, n):
     dst[i : i + n] = src[j : j + n]
+
+
+def ip_end(buf, h, end):
+    if end - h < 20 or buf[h] != 0x45 or buf[h + 6] & 0x3F or buf[h + 7]:
+        return 0
+    total = buf[h + 2] << 8 | buf[h + 3]
+    if total > end - h or total < 20 or cksum(buf, h, h + 20) != 0xFFFF:
+        return 0
+    return h + total
+
+
+def ip_head(dst, i, head, acc, n, ident, offset):
+    dst[i:i + 20] = head
+    dst[i + 2] = n >> 8
+    dst[i + 3] = n & 0xFF
+    if ident or offset:
+        dst[i + 4] = ident >> 8
+        dst[i + 5] = ident & 0xFF
+        dst[i + 6] = offset >> 8
+        dst[i + 7] = offset & 0xFF
+        n += ident + offset
+    acc += n
+    acc = (acc & 0xFFFF) + (acc >> 16)
+    acc = (acc + (acc >> 16) & 0xFFFF) ^ 0xFFFF
+    dst[i + 10] = acc >> 8
+    dst[i + 11] = acc & 0xFF

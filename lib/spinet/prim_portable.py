@@ -98,6 +98,10 @@ def eq6(a, i, b, j):
     )
 
 
+def eq8(a, i, b, j):
+    return eq4(a, i, b, j) and eq4(a, i + 4, b, j + 4)
+
+
 def copy(dst, i, src, j, n):
     end = i + n
     j -= i
@@ -115,3 +119,29 @@ def copy(dst, i, src, j, n):
     while i < end:
         dst[i] = src[i + j]
         i += 1
+
+
+def ip_end(buf, h, end):
+    if end - h < 20 or buf[h] != 0x45 or buf[h + 6] & 0x3F or buf[h + 7]:
+        return 0
+    total = buf[h + 2] << 8 | buf[h + 3]
+    if total > end - h or total < 20 or cksum(buf, h, h + 20) != 0xFFFF:
+        return 0
+    return h + total
+
+
+def ip_head(dst, i, head, acc, n, ident, offset):
+    copy(dst, i, head, 0, 20)
+    dst[i + 2] = n >> 8
+    dst[i + 3] = n & 0xFF
+    if ident or offset:
+        dst[i + 4] = ident >> 8
+        dst[i + 5] = ident & 0xFF
+        dst[i + 6] = offset >> 8
+        dst[i + 7] = offset & 0xFF
+        n += ident + offset
+    acc += n
+    acc = (acc & 0xFFFF) + (acc >> 16)
+    acc = (acc + (acc >> 16) & 0xFFFF) ^ 0xFFFF
+    dst[i + 10] = acc >> 8
+    dst[i + 11] = acc & 0xFF

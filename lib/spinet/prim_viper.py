@@ -127,6 +127,16 @@ def eq6(a, i: int, b, j: int) -> bool:
 
 
 @micropython.viper
+def eq8(a, i: int, b, j: int) -> bool:
+    p = ptr8(int(ptr8(a)) + i)
+    q = ptr8(int(ptr8(b)) + j)
+    return (
+        p[3] == q[3] and p[7] == q[7] and p[0] == q[0] and p[1] == q[1] and p[2] == q[2]
+        and p[4] == q[4] and p[5] == q[5] and p[6] == q[6]
+    )
+
+
+@micropython.viper
 def copy(dst, i: int, src, j: int, n: int):
     d = int(ptr8(dst)) + i
     s = int(ptr8(src)) + j
@@ -176,3 +186,45 @@ def copy(dst, i: int, src, j: int, n: int):
         p1 = ptr8(int(p1) + 1)
         q1 = ptr8(int(q1) + 1)
         n -= 1
+
+
+@micropython.viper
+def ip_end(buf, h: int, end: int) -> int:
+    p = ptr8(int(ptr8(buf)) + h)
+    n = end - h
+    if n < 20 or p[0] != 0x45 or (p[6] & 0x3F) | p[7]:
+        return 0
+    total = (p[2] << 8) | p[3]
+    if total > n or total < 20:
+        return 0
+    s = 0
+    i = 0
+    while i < 20:
+        s += (p[i] << 8) | p[i + 1]
+        i += 2
+    s = (s & 0xFFFF) + (s >> 16)
+    if s + (s >> 16) & 0xFFFF != 0xFFFF:
+        return 0
+    return h + total
+
+
+@micropython.viper
+def ip_head(dst, i: int, head, acc: int, n: int, ident: int, offset: int):
+    p = ptr8(int(ptr8(dst)) + i)
+    q = ptr8(head)
+    i = 0
+    while i < 20:
+        p[i] = q[i]
+        i += 1
+    p[2] = n >> 8
+    p[3] = n
+    if ident | offset:
+        p[4] = ident >> 8
+        p[5] = ident
+        p[6] = offset >> 8
+        p[7] = offset
+    acc += n + ident + offset
+    acc = (acc & 0xFFFF) + (acc >> 16)
+    acc = (acc + (acc >> 16)) ^ 0xFFFF
+    p[10] = acc >> 8
+    p[11] = acc

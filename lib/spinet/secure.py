@@ -12,7 +12,7 @@ from ssl import SSLWantReadError, SSLWantWriteError
 
 from spinet.errors import EAGAIN, EINPROGRESS, ENOTCONN, os_error
 from spinet.service import public
-from spinet.sockbase import RD, WR, Socket
+from spinet.sockbase import RD, WR, Socket, pump
 from spinet.sockstream import StreamSocket
 
 _RECORD = 16384     # plaintext in one record, at most
@@ -116,7 +116,7 @@ class SecureSocket(StreamSocket):
             if n:
                 continue
             if self.timeout_ms:
-                self._pump(began)
+                pump(self, began)
             else:
                 raise SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "the send buffer is full")
 
@@ -135,7 +135,7 @@ class SecureSocket(StreamSocket):
         conn = self.conn
         while conn.readable() < 0 and not self._deaf:
             if self.timeout_ms:
-                self._pump(began)
+                pump(self, began)
                 continue
             self.stack.poll()
             if conn.readable() < 0:

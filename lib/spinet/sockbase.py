@@ -100,18 +100,40 @@ def drop(stack, thing):
     stack.dropped.append(thing)
 
 
+def pump(sock, began, error=ETIMEDOUT):
+    """Work and wait a little; raises when the call that began at `began` has waited enough."""
+    stack = sock.stack
+    limit = sock.timeout_ms
+    if limit == 0:
+        raise os_error(EAGAIN)
+    wait = stack.poll()
+    if limit > 0:
+        left = limit - ticks_diff(stack.timers.now, began)
+        if left <= 0:
+            raise os_error(error)
+        if left < wait:
+            wait = left
+    timers = stack.timers
+    if timers.worked:
+        timers.worked = False   # perhaps just what we wait for has come
+    elif wait:
+        stack.wait(wait)
+    if sock.stack is None:
+        raise os_error(EBADF)    # somebody closed the socket while we waited
+
+
 class Socket(IOBase):
     """What stream and datagram sockets have in common: waiting, and the stream protocol."""
 
     family = AF_INET
     stack = None        # the one it is of, while it is open
     shared = False      # what it leads to has another owner, and outlives it
-    timeout_ms = -1     # -1: wait for ever
     files = 0           # files that were made of it and are open: `close` waits for the last
     close_later = False
 
     def __init__(self, stack):
         self.stack = stack
+        self.timeout_ms = -1    # for ever
 
     def settimeout(self, seconds):
         """Wait at most `seconds` in each call; None for ever, 0 never."""
@@ -141,27 +163,6 @@ class Socket(IOBase):
             raise os_error(EBADF)
         now = stack.timers.now = stack.clock()
         return now
-
-    def _pump(self, began, error=ETIMEDOUT):
-        """Work and wait a little; raises when the call that began at `began` has waited enough."""
-        stack = self.stack
-        limit = self.timeout_ms
-        if limit == 0:
-            raise os_error(EAGAIN)
-        wait = stack.poll()
-        if limit > 0:
-            left = limit - ticks_diff(stack.timers.now, began)
-            if left <= 0:
-                raise os_error(error)
-            if left < wait:
-                wait = left
-        timers = stack.timers
-        if timers.worked:
-            timers.worked = False   # perhaps just what we wait for has come
-        elif wait:
-            stack.wait(wait)
-        if self.stack is None:
-            raise os_error(EBADF)    # somebody closed the socket while we waited
 
     def ioctl(self, request, arg):
         """The stream protocol of MicroPython; polling a socket pumps the stack."""

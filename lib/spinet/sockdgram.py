@@ -5,7 +5,7 @@ from spinet.sockbase import (
     ANY, ERR, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_UDP, IP_DROP_SOURCE_MEMBERSHIP, IP_MTU_DISCOVER,
     IP_MULTICAST_IF, IP_MULTICAST_LOOP, IP_TOS, IP_TTL, MSG_DONTWAIT, MSG_PEEK, RD, SOCK_DGRAM,
     SOL_SOCKET, SO_BROADCAST, SO_ERROR, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SO_TYPE, Socket, WR,
-    octets, resolve,
+    octets, pump, resolve,
 )
 
 
@@ -47,7 +47,7 @@ class DatagramSocket(Socket):
                 if not endpoint.readable and not endpoint.error:
                     raise os_error(EAGAIN)
             else:
-                self._pump(began)
+                pump(self, began)
 
     def recv_into(self, buf, n=0, flags=0):
         """Read one datagram into `buf`, cut off where it does not fit; its length as read."""
@@ -113,7 +113,7 @@ class DatagramSocket(Socket):
                     raise
             if self.timeout_ms == 0 or flags & MSG_DONTWAIT:
                 return None
-            self._pump(began)
+            pump(self, began)
 
     def sendto(self, data, *args):
         """Send one datagram to `address`, the last argument; its length."""
@@ -126,7 +126,7 @@ class DatagramSocket(Socket):
             except OSError as e:
                 if e.errno != EAGAIN or self.timeout_ms == 0:
                     raise
-            self._pump(began)
+            pump(self, began)
 
     def really_close(self):
         """Take no datagram any more."""

@@ -6,7 +6,7 @@ from spinet.errors import (
 from spinet.sockbase import (
     ANY, ERR, HUP, IP_TOS, IP_TTL, IPPROTO_IP, IPPROTO_TCP, MSG_DONTWAIT, MSG_PEEK, RD, SHUT_RD,
     SHUT_RDWR, SHUT_WR, SO_LINGER, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, SOCK_STREAM, SOL_SOCKET,
-    TCP_MAXSEG, WR, Socket, octets, resolve,
+    TCP_MAXSEG, WR, Socket, octets, pump, resolve,
 )
 from spinet.tcp.states import CARRIES, CLOSED, CLOSING, ESTABLISHED
 
@@ -66,7 +66,7 @@ class StreamSocket(Socket):
             if self.timeout_ms == 0:
                 self.stack.poll()
             else:
-                self._pump(began)
+                pump(self, began)
             conn = self.listener.accept()
             if conn is None and self.timeout_ms == 0:
                 raise os_error(EAGAIN)
@@ -103,7 +103,7 @@ class StreamSocket(Socket):
         error = EINPROGRESS
         try:
             while error == EINPROGRESS:
-                self._pump(began)
+                pump(self, began)
                 error = conn.connect_error()
         except BaseException:
             conn.abort()
@@ -152,7 +152,7 @@ class StreamSocket(Socket):
                 if conn.readable() < 0:
                     raise os_error(EAGAIN)
             else:
-                self._pump(began)
+                pump(self, began)
 
     def recv(self, n, flags=0):
         """Read at least one byte, at most `n`; b"" at the end of the stream."""
@@ -164,7 +164,7 @@ class StreamSocket(Socket):
                 if conn.readable() < 0:
                     raise os_error(EAGAIN)
             else:
-                self._pump(began)
+                pump(self, began)
         have = max(conn.readable(), 0)
         buf = bytearray(n if n < have else have)
         if flags & MSG_PEEK:
@@ -229,7 +229,7 @@ class StreamSocket(Socket):
                     self.stack.poll()
                     at += conn.send(data, at, end)
                 return at - start or None
-            self._pump(began)
+            pump(self, began)
 
     def send(self, data, flags=0):
         """Send `data`; how many bytes were taken, at least one (EAGAIN or ETIMEDOUT otherwise).
@@ -254,7 +254,7 @@ class StreamSocket(Socket):
                     raise os_error(EAGAIN)
             else:
                 try:
-                    self._pump(began)
+                    pump(self, began)
                 except OSError as e:
                     if n and e.errno == ETIMEDOUT:
                         return n
@@ -307,7 +307,7 @@ class StreamSocket(Socket):
         self.timeout_ms = ms
         try:
             while CARRIES >> conn.state & 1:
-                self._pump(began)
+                pump(self, began)
         except OSError:
             pass    # the time is up: the rest is delivered as usual
 

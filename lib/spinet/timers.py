@@ -8,7 +8,7 @@ at once.  Cancelling notes that there is no deadline.
 
 Times are ticks in milliseconds modulo 2**30 (`prim.ticks_diff`).
 """
-from spinet.prim import ticks_add, ticks_diff
+from spinet.prim import keep, ticks_add, ticks_diff
 
 
 class Timer:
@@ -35,6 +35,7 @@ class Timers:
         self.heap = []      # never shrinks, lest it allocate when it grows again
         self._n = 0         # how many timers are filed in it
         self.worked = False     # a timer has expired, or a frame has come; whoever waits clears it
+        keep(self, "run")
 
     def arm(self, timer, delay_ms):
         """(Re)arm `timer` to expire `delay_ms` (0 to 2**29 - 1) after `now`."""

@@ -17,6 +17,20 @@ def _sleep_ms(ms):
 sleep_ms = getattr(time, "sleep_ms", _sleep_ms)
 
 
+def blind(stack, found):
+    """Add to the list `found` what the stack's ports offer to wait for; True if one has nothing."""
+    none = False
+    for ip in stack.interfaces:
+        port = ip.id.port
+        if port is not None:
+            pollable = port.pollable
+            if pollable is None:
+                none = True
+            elif pollable is not False:
+                found.append(pollable)
+    return none
+
+
 class Waiter:
     """`wait(ms)` of one stack.  `also` has more to wake it: objects that can be polled."""
 
@@ -29,17 +43,7 @@ class Waiter:
     def __call__(self, ms):
         """Return after `ms` milliseconds, or earlier when a frame may have come."""
         found = list(self.also)
-        blind = False
-        for ip in self._stack.interfaces:
-            port = ip.id.port
-            if port is None:
-                continue
-            pollable = port.pollable
-            if pollable is None:
-                blind = True
-            elif pollable is not False:
-                found.append(pollable)
-        if blind and ms > 1:
+        if blind(self._stack, found) and ms > 1:
             ms = 1
         if not found:
             sleep_ms(ms)

@@ -141,7 +141,7 @@ def capture(options, out):
                 to.write(data)
                 to.flush()
                 frames += 1
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BrokenPipeError):    # enough, for a person or for a reader
             board.interrupt()
             time.sleep(0.3)
     if to is not sys.stdout.buffer:
