@@ -1,16 +1,19 @@
 """Libraries as their repositories have them (given.py), over spinet, against real servers."""
 import contextlib
+import datetime
 import hashlib
 import json
 import shutil
 import subprocess
 import textwrap
+import threading
 import time
 
 import lab as lab_module
 import pytest
 from given import given
 from play import BEGIN, KERNEL, OURS, Pair
+from spinet.ports.rawsocket import RawSocket
 from test_board_libraries import Watcher, broker, said  # noqa: F401
 
 
@@ -38,14 +41,21 @@ def give(pair, *files):
 # -- time ---------------------------------------------------------------------
 
 
-def test_ntptime(pair, need):
+@pytest.fixture
+def chrony(pair, need):
     need("chronyd")
-    give(pair, "ntptime.py")
     conf = pair.folder / "chrony.conf"
     conf.write_text("allow\nlocal stratum 8\ncmdport 0\nbindcmdaddress /\npidfile %s/chrony.pid\n"
                     % pair.folder)
     server = pair.kernel.popen("chronyd", "-d", "-x", "-U", "-u", "root", "-f", conf,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield server
+    server.terminate()
+    server.wait()
+
+
+def test_ntptime(pair, chrony):
+    give(pair, "ntptime.py")
     out = pair.play("micropython", """
         import ntptime, time
         class machine:
@@ -61,8 +71,6 @@ def test_ntptime(pair, need):
             except OSError as e:
                 time.sleep(0.2)
     """ % KERNEL)
-    server.terminate()
-    server.wait()
     assert out[0] == "off" and abs(int(out[1])) <= 1, out
     year, month, day, weekday, *clock = map(int, out[3:])
     now = time.gmtime()
@@ -324,13 +332,13 @@ class machine:
 sys.modules["machine"] = machine        # the unix port's has no number of its own
 import asyncio
 from %(module)s import MQTTClient, config
-config.update(server=%(server)r, keepalive=2, response_time=4, will=("will", "gone", False, 0),
+config.update(server=%(server)r, keepalive=%(keepalive)d, response_time=4, will=("will", "gone", False, 0),
               **%(more)s)
 got = []
 
 async def up(client):       # after each connect
     await client.subscribe("to/board", 1)
-    print("up")
+    print("subscribed")
 
 async def until(count):
     while len(got) < count:
@@ -365,8 +373,8 @@ def mqtt_as(pair, broker, module, more, end):  # noqa: F811
     broker()
     with Watcher(pair, topic="from/#") as watcher:
         process = pair.start("micropython", MQTT_AS % {
-            "module": module, "server": KERNEL, "more": more, "end": end})
-        said(process, "up")
+            "module": module, "server": KERNEL, "keepalive": 2, "more": more, "end": end})
+        said(process, "subscribed")
         for payload in ("one", "four", "z" * 5000):
             watcher.publish("to/board", payload)
         said(process, "got [3, 4, 5000]")
@@ -380,7 +388,7 @@ def mqtt_as(pair, broker, module, more, end):  # noqa: F811
         assert watcher.got[-1][1] == b"True"
     broker()
     with Watcher(pair, topic="from/again") as watcher, Watcher(pair, topic="will") as wills:
-        said(process, "up")
+        said(process, "subscribed")
         watcher.publish("to/board", "more")
         assert watcher.until(1, 20) == [("from/again", b"back")]
         out = process.communicate(timeout=20)[0]
@@ -398,3 +406,124 @@ def test_mqtt_as_with_tls(pair, broker, module):  # noqa: F811
     more = """{"ssl": True, "ssl_params": {"server_hostname": "board.test", "cert_reqs": 2,
                                            "cadata": open("ca.der", "rb").read()}}"""
     assert mqtt_as(pair, broker, module, more, "disconnect()") == []
+
+
+# -- on real firmware ---------------------------------------------------------
+
+
+class Board:
+    """An emulated Pico in the place of the scripts: 32 bits, `sys.platform` "rp2"."""
+
+    def __init__(self, device):
+        self.device = device
+        self.lines = []
+        device.on_line = self.lines.append
+        device.start()
+
+    def run(self, code, *files):
+        """Put files of GIVEN on its flash, and start `code` behind what a boot.py has."""
+        started = threading.Event()
+
+        def work(pico):
+            say, pico.on_output = pico.on_output, None      # to be read here
+            pico.run(1000)
+            pico.write(b"\r\x03\x01")
+            pico.expect(b"raw REPL; CTRL-B to exit\r\n>")
+            pico.write(b"import machine\nmachine.soft_reset()\n\x04")     # without main.py
+            pico.expect(b"raw REPL; CTRL-B to exit\r\n>")
+            pico.write(b"\x02")
+            pico.expect(b">>> ")
+            for file in files:
+                source = given(file).read_bytes()
+                folder = file.rpartition("/")[0]
+                if folder:
+                    pico.exec("import os\nos.mkdir(%r)" % folder)
+                for i in range(0, len(source), 2048):
+                    pico.exec("with open(%r, 'ab') as f: f.write(%r)" % (file, source[i:i + 2048]))
+            pico.write(b"\x01")
+            pico.expect(b"raw REPL; CTRL-B to exit\r\n>")
+            pico.write((BOOT + textwrap.dedent(code)).encode() + b"\x04")
+            pico.on_output = say
+            started.set()
+
+        self.device.wish(work)
+        assert started.wait(60), self.device.failed or self.lines
+
+    def says(self, text, seconds=60):
+        """Wait for a line that has `text`; that line."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(0.05)
+            assert not self.device.failed and "Traceback" not in str(self.lines), self.lines
+            for line in self.lines:
+                if text in line:
+                    return line
+        raise AssertionError("%r is not said, but %s" % (text, self.lines))
+
+
+BOOT = """
+import spinet
+from app import board, config
+nic = board.bring_up(config.load())
+spinet.install(nic.stack)
+"""
+
+
+@pytest.fixture
+def pico(pair):
+    from pico import device, emulator
+
+    if not emulator.ROM.exists() or not emulator.NODE.exists():
+        pytest.skip("the emulated Pico is not here: tools/env.py could not install it")
+    if not device.IMAGE.exists():
+        pytest.skip("no firmware for the emulated Pico: make test-pico builds it")
+    with pair.ours.entered():
+        port = RawSocket("p0")
+    made = device.Device(port, image=device.IMAGE,
+                         settings={"chip": "w5500", "address": OURS + "/24"})
+    board = Board(made)
+    yield board
+    made.stop()
+
+
+def test_ntptime_on_a_pico(pair, pico, chrony):
+    pico.run("""
+        import machine, ntptime
+        ntptime.host = %r
+        for _ in range(20):     # until chronyd has begun
+            try:
+                ntptime.settime()
+                print("set", *machine.RTC().datetime())
+                break
+            except OSError as e:
+                pass
+    """ % KERNEL, "ntptime.py")
+    year, month, day, _, *clock = map(int, pico.says("set").split()[1:8])
+    off = datetime.datetime(year, month, day, *clock) - datetime.datetime(*time.gmtime()[:6])
+    assert abs(off.total_seconds()) <= 2
+
+
+def test_mqtt_as_on_a_pico(pair, pico, broker):  # noqa: F811
+    broker()
+    with Watcher(pair, topic="from/#") as watcher:
+        pico.run(MQTT_AS.partition("# the unix")[2].partition("\n")[2] % {
+            "module": "mqtt_as", "server": KERNEL, "keepalive": 60, "more": "{}",
+            "end": "disconnect()"},
+            "mqtt_as/__init__.py")
+        pico.says("subscribed")
+        for payload in ("one", "four", "z" * 5000):
+            watcher.publish("to/board", payload)
+        pico.says("got [3, 4, 5000]")
+        end = time.monotonic() + 60
+        while not watcher.got or watcher.got[-1] != ("from/later", b"True"):
+            assert time.monotonic() < end, watcher.got
+            time.sleep(0.1)
+        one = [payload for topic, payload in watcher.got if topic == "from/one"]
+        assert one == [b"%d" % i for i in range(10)]
+        assert ("from/big", b"x" * 9000) in watcher.got
+    pico.lines.clear()
+    broker()
+    with Watcher(pair, topic="from/again") as watcher:
+        pico.says("subscribed")
+        watcher.publish("to/board", "more")
+        assert watcher.until(1, 30) == [("from/again", b"back")]
