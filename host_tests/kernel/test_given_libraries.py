@@ -332,8 +332,8 @@ class machine:
 sys.modules["machine"] = machine        # the unix port's has no number of its own
 import asyncio
 from %(module)s import MQTTClient, config
-config.update(server=%(server)r, keepalive=%(keepalive)d, response_time=4, will=("will", "gone", False, 0),
-              **%(more)s)
+config.update(server=%(server)r, keepalive=%(keepalive)d, response_time=4,
+              will=("will", "gone", False, 0), **%(more)s)
 got = []
 
 async def up(client):       # after each connect
