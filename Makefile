@@ -28,7 +28,9 @@ firmware: env ## an image with spinet frozen in (BOARD=pico, PARTS="w5500 dhcp",
 
 test-libraries: ## libraries that no index has, from LIBRARIES=DIR (root): what must be there is said
 	@$(PYTHON) tools/env.py --tests
-	LIBRARIES="$(LIBRARIES)" $(PY) -m pytest -rs host_tests/kernel/test_given_libraries.py $(ARGS)
+	-@$(PY) tools/pico/device.py --build
+	LIBRARIES="$(LIBRARIES)" $(PY) -m pytest -rs host_tests/kernel/test_given_libraries.py \
+		host_tests/pico/test_given_webrepl.py $(ARGS)
 
 test-pico: ## only the tests on the emulated Pico; builds its firmware
 	@$(PYTHON) tools/env.py --tests

@@ -1,7 +1,8 @@
 """Libraries that no package index has: who runs the tests gives them, LIBRARIES names where.
 
 `make test-libraries LIBRARIES=DIR`: a directory with the files of GIVEN, as MicroPython would find
-them.  Each must be the version that is listed here, to the byte.
+them.  Each must be the version that is listed here, to the byte.  (The sums are of copies that were
+written down from a text index of the repositories: docs/sockets.md.)
 """
 import hashlib
 import os
