@@ -7,7 +7,7 @@ from test_icmp import icmp
 from test_udp import bound, known, summed
 from w5500_kit import Host
 
-from spinet import Stack, background
+from spinet import Stack, background, socket
 from spinet.background import Background
 from spinet.ports.w5500 import W5500
 from spinet.sockbase import SOCK_DGRAM
