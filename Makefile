@@ -7,10 +7,10 @@ PYTEST = $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 export RUNTIME TAP PORT CHIP BOARDS PCAP FORWARDS BOARD PARTS MICROPY_DIR
 
 .PHONY: bench bench-aio bench-http bench-loss bench-pico chips clean differential dist env faults firmware goodput
-.PHONY: help hil lint mpy pico plot run serial sim size test test-core test-fast test-pico
+.PHONY: help hil lint mpy pico plot run serial sim size test test-core test-fast test-libraries test-pico
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: env ## a virtual board with a web page, no root, no hardware (RUNTIME=cpython, CHIP=enc28j60, BOARDS=3, PCAP=file, FORWARDS=file, TAP=name, PORT=n)
 	@$(PY) tools/run.py
@@ -25,6 +25,12 @@ pico: env ## an emulated Pico with real firmware in place of the virtual board (
 firmware: env ## an image with spinet frozen in (BOARD=pico, PARTS="w5500 dhcp", MICROPY_DIR=tree, MANIFEST=yours)
 	@$(PY) tools/image.py $(or $(BOARD),pico) --parts "$(PARTS)" \
 		$(if $(MICROPY_DIR),--micropython $(MICROPY_DIR)) $(if $(MANIFEST),--manifest $(MANIFEST))
+
+test-libraries: ## libraries that no index has, from LIBRARIES=DIR (root): what must be there is said
+	@$(PYTHON) tools/env.py --tests
+	-@$(PY) tools/pico/device.py --build
+	LIBRARIES="$(LIBRARIES)" $(PY) -m pytest -rs host_tests/kernel/test_given_libraries.py \
+		host_tests/pico/test_given_webrepl.py $(ARGS)
 
 test-pico: ## only the tests on the emulated Pico; builds its firmware
 	@$(PYTHON) tools/env.py --tests

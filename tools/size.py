@@ -167,7 +167,7 @@ OPTIONAL = {
     "dhcpd.py": "DHCP server", "leasefile.py": "DHCP server",
     "dhcpmsg.py": "DHCP, both", "seconds.py": "DHCP, both",
     "linklocal.py": "link-local", "background.py": "background", "trace.py": "trace",
-    "network.py": "network", "streamopt.py": "options of sockets",
+    "network.py": "network", "wlan.py": "network", "streamopt.py": "options of sockets",
     "mcastopt.py": "options of sockets", "reassembly.py": "fragments",
     "igmp.py": "groups", "igmpside.py": "groups", "sockdgram.py": "datagram sockets",
     "dns.py": "DNS", "dnsmsg.py": "DNS", "dnstcp.py": "DNS", "llmnr.py": "LLMNR and mDNS",

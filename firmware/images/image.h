@@ -4,5 +4,6 @@
 #define MICROPY_PY_HASHLIB_SHA1         (1)
 #define MICROPY_PY_CRYPTOLIB            (1)
 #define MICROPY_PY_WEBSOCKET            (1)
+#define MICROPY_PY_WEBREPL              (1)
 // Where a name was found last, remembered for more names: a third of a frame's time is look-ups.
 #define MICROPY_OPT_MAP_LOOKUP_CACHE_SIZE (4096)

@@ -7,7 +7,7 @@ from test_icmp import icmp
 from test_udp import bound, known, summed
 from w5500_kit import Host
 
-from spinet import Stack, background
+from spinet import Stack, background, socket
 from spinet.background import Background
 from spinet.ports.w5500 import W5500
 from spinet.sockbase import SOCK_DGRAM
@@ -268,3 +268,32 @@ def test_guarded_calls_and_pumps_take_nothing_from_the_heap():
         heap_locked(work)
     finally:
         b.stop()
+
+
+def test_callbacks_of_sockets_come_between_two_steps_of_the_program():
+    net = Net()
+    client, server = net.pair()
+    client.setblocking(False)
+    depths = []
+    got = []
+
+    def call(s):
+        depths.append(background._depth)
+        got.append(s.recv(100))
+
+    b, timer = in_background(net.a)
+    try:
+        client.setsockopt(socket.SOL_SOCKET, 20, call)
+        for data in (b"one", b"two"):
+            server.send(data)
+            for _ in range(50):
+                net.step(1)         # polls the stack: a call of the program's
+                client.ioctl(3, 1)
+            timer.callback(timer)
+            settle()
+        assert got == [b"one", b"two"] and set(depths) == {0}
+    finally:
+        b.stop()
+    server.send(b"three")
+    net.run(50)
+    assert got[2:] == [b"three"], "as without one"

@@ -7,6 +7,9 @@ as MicroPython's scheduler runs callbacks. The stack is not re-entrant, so a pum
 while the program is inside the stack only leaves a note, and the call that is inside does it
 on its way out: none is lost.
 
+Callbacks of sockets (sockcall.py) are called between two steps of the program, too, and never from
+within a call of its own: what it reads with, or writes, may not bear that (C code of `websocket`).
+
 To know when the program is inside, the public methods of sockets, endpoints, `Stack` and `LAN`
 are wrapped as long as there is a Background, and the one by which all UDP is sent. Nobody else
 pays for it: without one they are what they were. Optional modules name
@@ -80,6 +83,7 @@ class Background:
                 guard(cls, wrapper=_any if cls is LAN else _few, names=names)
             guarded(_guard_service)
         _running.append(self)
+        stack.later = self._wake
         for port in self._ports:
             port.wake = self._wake
         if not period_ms:
@@ -110,12 +114,17 @@ class Background:
         else:
             self.pumps += 1
             self.stack.poll()
+            if self.stack.calls:
+                from spinet.sockcall import run
+
+                run(self.stack)
 
     def stop(self):
         """Pump no more; idempotent."""
         if self not in _running:
             return
         self.timer.deinit()
+        self.stack.later = None
         for port in self._ports:
             port.wake = None
         _running.remove(self)

@@ -101,6 +101,9 @@ class _Off:
     def send(self, buf, n):
         return True
 
+    def link(self):
+        return False
+
 
 class _LinkWatch(Timer):
     """Looks at the link of a LAN twice a second."""

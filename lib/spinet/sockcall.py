@@ -1,7 +1,8 @@
 """The callback of a socket, `setsockopt(SOL_SOCKET, 20, call)`, as sockets of boards have it.
 
 `call(sock)` is called when there is something to read or to accept, or the stream has ended: from
-the `poll` in which it came, but at its end, so it may use sockets as it likes, and wait.
+the `poll` in which it came, but at its end, so it may use sockets as it likes, and wait.  With a
+Background it is called by the scheduler instead, as boards do it, soon after.
 """
 from spinet.errors import EINVAL, os_error
 from spinet.service import tell

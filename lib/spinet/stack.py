@@ -49,6 +49,7 @@ class Stack:
         self._links = []
         self.polling = False
         self.calls = None           # callbacks of sockets that are due: sockcall.py
+        self.later = None           # called in place of these: who calls it sees to them
         self.dropped = None         # connections, listeners, endpoints whose socket is garbage
         self.lo = self._attach(Loopback(self.timers), "lo")
         self.lo.add_address("127.0.0.1/8")
@@ -118,9 +119,12 @@ class Stack:
         finally:
             self.polling = False
             if self.calls:
-                from spinet.sockcall import run
+                if self.later is None:
+                    from spinet.sockcall import run
 
-                run(self)
+                    run(self)
+                else:
+                    self.later()
 
     def _close_dropped(self):
         dropped = self.dropped
