@@ -13,15 +13,26 @@ import pytest
 import mp_runner
 
 KERNEL, OURS = "10.59.0.1", "10.59.0.2"
+BESIDE = "10.59.0.3"    # a stack beside the kernel's, on the kernel's end of the cable
 BEGIN = """
 import sys
 import spinet
 from spinet import Stack
 from spinet.ports.rawsocket import RawSocket
 stack = Stack()
-stack.add(RawSocket("p0"), "%s/24")
+stack.add(RawSocket("%s"), "%s/24")
 spinet.install(stack)
-""" % OURS
+"""
+UNTIL_OPEN = """
+import socket, time
+for _ in range(200):
+    try:
+        socket.create_connection((%r, %d), 1).close()
+        print("open")
+        break
+    except OSError:
+        time.sleep(0.1)
+"""
 BOARD = mp_runner.ROOT / "build/board"
 
 
@@ -34,6 +45,7 @@ class Pair:
     def __init__(self, folder):
         self.folder = folder
         self.kernel, self.ours = netns.Namespace("kernel"), netns.Namespace("ours")
+        self.beside = []    # scripts with the stack at BESIDE
         netns.veth(self.kernel, "k0", self.ours, "p0")
         self.kernel.ip("address", "add", KERNEL + "/24", "dev", "k0")
         certificates.make(folder, KERNEL)
@@ -41,6 +53,18 @@ class Pair:
     def serve(self, port, code, *arguments):
         """Start `code`, a server of the kernel's, and wait until it listens."""
         self.program(port, sys.executable, "-c", textwrap.dedent(code), *arguments)
+
+    def serve_beside(self, port, code):
+        """Start `code` behind the lines that install spinet, on CPython, with a stack at BESIDE, and
+        wait until it listens."""
+        file = self.folder / "beside.py"
+        file.write_text(BEGIN % ("k0", BESIDE) + textwrap.dedent(code))
+        with open(self.folder / "beside.log", "wb") as log:
+            process = self.kernel.popen(sys.executable, file, cwd=self.folder, stdout=log,
+                                        stderr=log, env=lab_module.environment())
+        self.beside.append(process)
+        is_open = self.play("cpython", UNTIL_OPEN % (BESIDE, port)) == ["open"]
+        assert is_open and process.poll() is None, (self.folder / "beside.log").read_text()
 
     def program(self, port, *command):
         """Start a program in the kernel's namespace, and wait until it listens to `port`."""
@@ -77,7 +101,7 @@ class Pair:
 
     def end(self):
         """End all scripts: two at once would be two hosts with one address."""
-        for process in self.ours.processes:
+        for process in self.ours.processes + self.beside:
             if process.poll() is None:
                 process.kill()
                 process.wait()
@@ -97,7 +121,7 @@ class Pair:
     def start(self, runtime, code):
         """Start `code` behind the lines that install spinet."""
         file = self.folder / ("play-%s.py" % runtime)
-        file.write_text(BEGIN + textwrap.dedent(code))
+        file.write_text(BEGIN % ("p0", OURS) + textwrap.dedent(code))
         command = [str(part) for part in lab_module.command(runtime, file)]
         return self.ours.popen(*command, stdout=-1, stderr=-2, text=True, cwd=self.folder,
                                env=lab_module.environment())

@@ -1,12 +1,6 @@
 """MQTT on CPython, as published: paho and aiomqtt over spinet, plain and with TLS."""
-import subprocess
-import sys
-
-import play
 import pytest
-from play import KERNEL, Pair
-
-BROKER = "10.59.0.3"    # a stack beside the kernel's, on the kernel's end of the cable
+from play import BESIDE, KERNEL, Pair
 
 
 @pytest.fixture(scope="module")
@@ -116,30 +110,21 @@ def test_aiomqtt(pair, loop, tls):
 def test_aiomqtt_with_a_broker_on_a_stack(pair):
     pytest.importorskip("aiomqtt")
     pytest.importorskip("amqtt")
-    broker = play.BEGIN.replace("p0", "k0").replace(play.OURS, BROKER) + """
-import asyncio, logging
-logging.disable(logging.CRITICAL)
-from amqtt.broker import Broker
-from spinet import aio
+    pair.serve_beside(1883, """
+        import asyncio
+        from amqtt.broker import Broker
+        from spinet import aio
 
-async def main():
-    broker = Broker({
-        "listeners": {"default": {"type": "tcp", "bind": "%s:1883"}},
-        "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
-    })
-    await broker.start()
-    print("ready", flush=True)
-    await asyncio.sleep(1000)
+        async def main():
+            await Broker({
+                "listeners": {"default": {"type": "tcp", "bind": "%s:1883"}},
+                "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin":
+                            {"allow_anonymous": True}},
+            }).start()
+            await asyncio.sleep(1000)
 
-aio.run(main(), stack)
-""" % BROKER
-    (pair.folder / "broker.py").write_text(broker)
-    process = pair.kernel.popen(sys.executable, pair.folder / "broker.py", stdout=-1,
-                                stderr=subprocess.STDOUT, env=play.lab_module.environment())
-    line = process.stdout.readline()
-    assert line == b"ready\n", line + process.stdout.read()
+        aio.run(main(), stack)
+    """ % BESIDE)
     out = pair.play("cpython", AIOMQTT + "asyncio.run(asyncio.wait_for(main(%r, 1883, None), 30))"
-                    % BROKER)
+                    % BESIDE)
     assert out == ["True"]
-    process.kill()
-    process.wait()
