@@ -1,4 +1,4 @@
-"""Lays out what firmware/manifest.py freezes: `stage(parts)` writes it below build/frozen."""
+"""Lays out what firmware/manifest.py freezes: `stage(to, parts)`."""
 import ast
 from pathlib import Path
 
@@ -28,7 +28,7 @@ PARTS = {
     "syslog": ("syslog",),
     "diag": ("diag",),
     "iperf": ("iperf", "iperfdata"),
-    "install": ("modules", "ssl"),
+    "install": ("modules", "polling", "ssl"),
     "repl": ("repl", "console"),
     "app": (),
 }
@@ -73,8 +73,8 @@ def native(text):
     return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
 
 
-def stage(parts=(), modules=(), where="frozen"):
-    """Write the modules below build/`where`; (directory, file) of each.
+def stage(to, parts=(), modules=()):
+    """Write the modules below the directory `to`; (directory, file) of each.
 
     `modules` are further libraries, as directories.
     """
@@ -83,7 +83,7 @@ def stage(parts=(), modules=(), where="frozen"):
         raise SystemExit("spinet has no part %s: there are %s" % (
             ", ".join(sorted(unknown)), ", ".join(sorted(PARTS))))
     wanted = set(parts or PARTS)
-    target = BUILD / where
+    target = Path(to or BUILD / "frozen")
     files = {name: text for name, text in mpy.sources(merge=False).items() if taken(name, wanted)}
     for name in NATIVE:
         name = f"spinet/{name}.py"
@@ -95,7 +95,7 @@ def stage(parts=(), modules=(), where="frozen"):
     for library in modules:
         files.update((path.relative_to(library).as_posix(), path.read_text())
                      for path in sorted(Path(library).rglob("*.py")))
-    before = staged(where)
+    before = staged(target)
     for name in before.keys() - files.keys():
         (target / name).unlink()
     for name, text in sorted(files.items()):
@@ -105,9 +105,8 @@ def stage(parts=(), modules=(), where="frozen"):
         yield str(target), name
 
 
-def staged(where="frozen"):
-    """{name: source} of what `stage` wrote last."""
-    target = BUILD / where
+def staged(target):
+    """{name: source} of what `stage` wrote last into the directory `target`."""
     return {path.relative_to(target).as_posix(): path.read_text()
             for path in sorted(target.rglob("*.py"))}
 

@@ -5,6 +5,7 @@ import pytest
 import rom
 from pico import device
 
+STAGED = device.IMAGE.parent / "work/frozen"
 PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 
 
@@ -43,7 +44,7 @@ def test_ram_of_a_lan_with_dhcp_and_four_sockets(board):
 
 def test_modules_have_what_an_import_would_give_them(board):
     """Each name and each class's each name, as their sources say."""
-    modules = rom.Modules({name: text for name, text in frozen.staged().items()
+    modules = rom.Modules({name: text for name, text in frozen.staged(STAGED).items()
                            if name.startswith("spinet/")})
     assert len(modules.loaded) > 80
     for name, module in modules.loaded.items():
@@ -118,7 +119,8 @@ print(nic._background.pumps > pumps, nic.isconnected())
 @pytest.fixture(scope="module")
 def compiled(firmware):
     content = device.IMAGE.parent / "work/frozen_content.c"
-    files = {name: text for name, text in frozen.staged().items() if name.startswith("spinet/")}
+    files = {name: text for name, text in frozen.staged(STAGED).items()
+             if name.startswith("spinet/")}
     return rom.Code(content.read_text()), files
 
 
