@@ -232,9 +232,12 @@ class Rom:
         for name, path in modules.files.items():
             for (line, function), c in code.functions(path, modules.sources[path]).items():
                 self.functions[name, line, function] = c
-        public = getattr(modules.loaded.get("spinet.service"), "_public", ())
-        background = getattr(modules.loaded.get("spinet.background"), "GUARDED", ())
-        self.guarded = {row[0] for row in (*public, *background)}
+        self.guarded = {row[0] for row in getattr(
+            modules.loaded.get("spinet.background"), "GUARDED", ())}
+        for name, path in modules.files.items():
+            for node in ast.walk(ast.parse(modules.sources[path])):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "public":
+                    self.guarded.add(vars(modules.loaded[name])[node.args[0].id])
 
     def qstr(self, text):
         """The qstr of `text`, or None where there is none."""

@@ -38,6 +38,15 @@ PERIOD_IRQ_MS = 50      # with one: only timers are waited for
 
 _ROUNDS = 3             # of catching up; what comes even then the timer brings
 _NO = object()
+# (class, names of methods or None for all that are public): what a program calls.
+GUARDED = (
+    (Socket, None), (StreamSocket, None), (DatagramSocket, None), (UdpEndpoint, None),
+    (RawEndpoint, None), (LAN, None),
+    (Stack, ("poll", "idle", "remove", "close")),   # and its sockets
+    (Udp, ("send",)),       # what every protocol above UDP ends up in
+    # Whoever arms a timer from the program (dns.py, mdns.py ...) is inside for that long.
+    (Timers, ("arm", "cancel", "remove")),
+)
 _NO_METHODS = (type, staticmethod, classmethod)
 _wrapped = []           # class, name, method, class ... of what was wrapped
 _depth = 0              # how deep the program is inside the stack
@@ -67,8 +76,8 @@ class Background:
         ports = ports or [ip.id.port for ip in stack.interfaces if ip.id.port is not None]
         self._ports = [port for port in ports if hasattr(port, "wake")]
         if not _running:
-            for cls, wrapper, names in GUARDED:
-                guard(cls, wrapper=wrapper, names=names)
+            for cls, names in GUARDED:
+                guard(cls, wrapper=_any if cls is LAN else _few, names=names)
             guarded(_guard_service)
         _running.append(self)
         for port in self._ports:
@@ -196,14 +205,3 @@ def unguard():
         method = _wrapped.pop()
         name = _wrapped.pop()
         setattr(_wrapped.pop(), name, method)
-
-
-# (class, wrapper, names of methods or None for all that are public): what a program calls.
-GUARDED = (
-    (Socket, _few, None), (StreamSocket, _few, None), (DatagramSocket, _few, None),
-    (UdpEndpoint, _few, None), (RawEndpoint, _few, None), (LAN, _any, None),
-    (Stack, _few, ("poll", "idle", "remove", "close")),     # and its sockets
-    (Udp, _few, ("send",)),         # what every protocol above UDP ends up in
-    # Whoever arms a timer from the program (dns.py, mdns.py ...) is inside for that long.
-    (Timers, _few, ("arm", "cancel", "remove")),
-)
