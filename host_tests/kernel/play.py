@@ -39,7 +39,7 @@ BOARD = mp_runner.ROOT / "build/board"
 class Pair:
     """Namespaces `kernel`, with KERNEL, and `ours`, for scripts; `folder` is theirs to write in.
 
-    `folder` has `both.pem`, `ca.pem` and `ca.der` of "board.test" and KERNEL.
+    `folder` has `both.pem`, `ca.pem` and `ca.der` of "board.test" and all three addresses.
     """
 
     def __init__(self, folder):
@@ -48,15 +48,15 @@ class Pair:
         self.beside = []    # scripts with the stack at BESIDE
         netns.veth(self.kernel, "k0", self.ours, "p0")
         self.kernel.ip("address", "add", KERNEL + "/24", "dev", "k0")
-        certificates.make(folder, KERNEL)
+        certificates.make(folder, KERNEL, OURS, BESIDE)
 
     def serve(self, port, code, *arguments):
         """Start `code`, a server of the kernel's, and wait until it listens."""
         self.program(port, sys.executable, "-c", textwrap.dedent(code), *arguments)
 
     def serve_beside(self, port, code):
-        """Start `code` behind the lines that install spinet, on CPython, with a stack at BESIDE, and
-        wait until it listens."""
+        """Start `code` behind the lines that install spinet, on CPython with a stack at BESIDE, and
+        wait until it listens to `port`."""
         file = self.folder / "beside.py"
         file.write_text(BEGIN % ("k0", BESIDE) + textwrap.dedent(code))
         with open(self.folder / "beside.log", "wb") as log:

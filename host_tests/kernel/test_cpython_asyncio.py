@@ -23,7 +23,6 @@ ECHO = """
 
         async def ask(host, port):
             context = ssl.create_default_context(cafile="ca.pem")
-            context.check_hostname = False
             async with httpx.AsyncClient(verify=context, trust_env=False, http2=True) as client:
                 url = "https://%s:%d/" % (host, port)
                 answers = await asyncio.gather(*[
