@@ -14,7 +14,7 @@ import mp_runner
 
 KERNEL, OURS = "10.59.0.1", "10.59.0.2"
 BESIDE = "10.59.0.3"    # a stack beside the kernel's, on the kernel's end of the cable
-BEGIN = """
+_BEGIN = """
 import sys
 import spinet
 from spinet import Stack
@@ -23,6 +23,7 @@ stack = Stack()
 stack.add(RawSocket("%s"), "%s/24")
 spinet.install(stack)
 """
+BEGIN = _BEGIN % ("p0", OURS)
 UNTIL_OPEN = """
 import socket, time
 for _ in range(200):
@@ -58,7 +59,7 @@ class Pair:
         """Start `code` behind the lines that install spinet, on CPython with a stack at BESIDE, and
         wait until it listens to `port`."""
         file = self.folder / "beside.py"
-        file.write_text(BEGIN % ("k0", BESIDE) + textwrap.dedent(code))
+        file.write_text(_BEGIN % ("k0", BESIDE) + textwrap.dedent(code))
         with open(self.folder / "beside.log", "wb") as log:
             process = self.kernel.popen(sys.executable, file, cwd=self.folder, stdout=log,
                                         stderr=log, env=lab_module.environment())
@@ -121,7 +122,7 @@ class Pair:
     def start(self, runtime, code):
         """Start `code` behind the lines that install spinet."""
         file = self.folder / ("play-%s.py" % runtime)
-        file.write_text(BEGIN % ("p0", OURS) + textwrap.dedent(code))
+        file.write_text(BEGIN + textwrap.dedent(code))
         command = [str(part) for part in lab_module.command(runtime, file)]
         return self.ours.popen(*command, stdout=-1, stderr=-2, text=True, cwd=self.folder,
                                env=lab_module.environment())

@@ -5,13 +5,15 @@ Each is a piece of code with `serve(host, port)` and `ask(host, port)`; the firs
 and the second over the kernel's sockets, then the other way, then both over spinet.
 """
 import pytest
-from play import BESIDE, KERNEL, OURS, Pair
+from play import BESIDE, KERNEL, OURS
 
 # An ASGI application that answers with what it was sent, and what asks it.
 ECHO = """
         import httpx, ssl
 
         async def app(scope, receive, send):
+            if scope["type"] != "http":
+                return      # declined
             body = b""
             more = True
             while more:
@@ -111,16 +113,12 @@ LIBRARIES = {
         from hypercorn.asyncio import serve as hypercorn
         from hypercorn.config import Config
 
-        async def asgi(scope, receive, send):
-            if scope["type"] == "http":     # what is not is declined
-                await app(scope, receive, send)
-
         async def serve(host, port):
             config = Config()
             config.bind = ["%s:%d" % (host, port)]
             config.certfile = config.keyfile = "both.pem"
             config.loglevel = "ERROR"
-            await hypercorn(asgi, config, shutdown_trigger=asyncio.Event().wait)
+            await hypercorn(app, config, shutdown_trigger=asyncio.Event().wait)
     """, "1 100000 300000 HTTP/2"),
     "pymodbus": ("pymodbus", """
         from pymodbus.client import AsyncModbusTcpClient
@@ -141,19 +139,6 @@ LIBRARIES = {
             client.close()
     """, "True 105 106 107 False 7 8 107"),
 }
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    made = Pair(tmp_path_factory.mktemp("asyncio"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def nothing_runs_on(pair):
-    yield
-    pair.end()
 
 
 @pytest.mark.parametrize("name", LIBRARIES)

@@ -6,22 +6,9 @@ import socket
 import subprocess
 
 import pytest
-from play import BESIDE, KERNEL, OURS, Pair
+from play import BESIDE, KERNEL, OURS
 
 DATA = bytes(range(256)) * 1000
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    made = Pair(tmp_path_factory.mktemp("cpython"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def nothing_runs_on(pair):
-    yield
-    pair.end()
 
 
 @pytest.fixture(scope="module")

@@ -1,28 +1,20 @@
 """MQTT on CPython, as published: paho and aiomqtt over spinet, plain and with TLS."""
 import pytest
-from play import BESIDE, KERNEL, Pair
+from play import BESIDE, KERNEL
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory, need):
+def pair(pair, need):
     need("mosquitto")
-    made = Pair(tmp_path_factory.mktemp("mqtt"))
-    folder = made.folder
+    folder = pair.folder
     # mosquitto does not stay root, so it may not read what only root may.
     (folder / "key").chmod(0o644)
     (folder / "conf").write_text(
         "user root\nallow_anonymous true\nlistener 1883 %s\nlistener 8883 %s\ncafile %s\n"
         "certfile %s\nkeyfile %s\n" % (KERNEL, KERNEL, folder / "ca.pem", folder / "ca.pem",
                                        folder / "key"))
-    made.program(8883, "mosquitto", "-c", folder / "conf")
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def nothing_runs_on(pair):
-    yield
-    pair.end()
+    pair.program(8883, "mosquitto", "-c", folder / "conf")
+    return pair
 
 
 PAHO = """
