@@ -57,19 +57,25 @@ NATIVE = (
 )
 
 
+# Made names of the module: else each use looks through the whole module for them in vain first.
+_BUILTINS = {"len", "max", "min"}
 _NOT_NATIVE = (ast.Yield, ast.YieldFrom, ast.FunctionDef, ast.Lambda)
 
 
 def native(text):
     """A module's source with `@micropython.native` on all functions that can be."""
     tree = ast.parse(text)
+    builtin = set()
     for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in _BUILTINS:
+            builtin.add(node.id)
         if isinstance(node, ast.FunctionDef) and not node.decorator_list and not any(
                 isinstance(part, _NOT_NATIVE) or isinstance(part, ast.Raise) and part.exc is None
                 for part in ast.walk(node) if part is not node):
             node.decorator_list = [ast.parse("micropython.native", mode="eval").body]
     at = 1 if ast.get_docstring(tree) is not None else 0
-    tree.body.insert(at, ast.parse("import micropython").body[0])
+    tree.body[at:at] = ast.parse("\n".join(
+        ["import micropython", *(f"{name} = {name}" for name in sorted(builtin))])).body
     return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
 
 

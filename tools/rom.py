@@ -47,7 +47,7 @@ def _foreign(name, **members):
 
 
 class _IOBase:
-    symbol = "mp_type_iobase"
+    """MicroPython's, which is a class."""
 
 
 _PERIOD = 1 << 30       # of the ticks where small integers have 31 bits
@@ -57,6 +57,7 @@ FOREIGN = {
     "io": _foreign("io", IOBase=_IOBase),
     "json": _foreign("json"),
     "micropython": _foreign("micropython", native=lambda f: f, viper=lambda f: f,
+                            asm_thumb=lambda f: f,
                             schedule=Foreign("mp_micropython_schedule_obj")),
     "os": _foreign("os", urandom=Foreign("mp_os_urandom_obj"),
                    dupterm=Foreign("mp_os_dupterm_obj"),
@@ -184,7 +185,7 @@ class Code:
         parts = list(scopes(node))
         names = [getattr(part, "name", None) for part in parts]
         if len(children) != len(parts) or any(
-                name and self.protos[child][0] != "NATIVE_VIPER"    # which has no name
+                name and self.protos[child][0] not in ("NATIVE_VIPER", "NATIVE_ASM")    # no names
                 and not re.search(rf"_{name}\d*$", child)
                 for name, child in zip(names, children)):
             raise Unlinkable(f"{file}: {scope} has {children}, its source {names}")
@@ -220,8 +221,9 @@ class Rom:
         self.known = qstrs | code.qstrs
         self.mask = (1 << 8 * hash_bytes) - 1
         self.escape = qstr_escape
-        self.lines = []         # declarations, then definitions
-        self.after = []
+        self.contexts = []      # declarations of modules, which come first
+        self.lines = []         # of C: declarations, and what needs none
+        self.after = []         # definitions
         self.done = {}          # {id: expression}
         self.alive = []         # what has such an id
         self.names = 0
@@ -266,12 +268,8 @@ class Rom:
         key = (type(value), value) if type(value) in (str, bytes) else id(value)
         if key not in self.done:
             self.alive.append(value)
-            for kind, make in self._MAKERS.items():
-                if isinstance(value, kind):
-                    self.done[key] = f"MP_ROM_PTR({make(self, value)})"
-                    break
-            else:
-                raise Unlinkable(f"{value!r} is no constant")
+            make = next(make for kind, make in self._MAKERS.items() if isinstance(value, kind))
+            self.done[key] = f"MP_ROM_PTR({make(self, value)})"
         return self.done[key]
 
     def declare(self, kind, name, value):
@@ -302,7 +300,7 @@ class Rom:
         """A map of {key: value}: a table to hash into, or one in order; its C members."""
         keys = {key: self.ref(key) for key in items}
         if not items:
-            return "0, 1, 1, 0, 0, NULL", 0
+            return "0, 1, 1, 0, 0, NULL"
         all_qstrs = all(ref.startswith("MP_ROM_QSTR") for ref in keys.values())
         n = len(items)
         if all_qstrs and not ordered:
@@ -320,10 +318,10 @@ class Rom:
         self.lines.append(f"static const mp_rom_map_elem_t {name}[{len(table)}];")
         self.after.append(f"static const mp_rom_map_elem_t {name}[{len(table)}] = {{{rows}}};")
         return (f"{int(all_qstrs)}, 1, {int(not all_qstrs or ordered)}, {n}, {len(table)}, "
-                f"(mp_map_elem_t *)(mp_rom_map_elem_t *){name}"), n
+                f"(mp_map_elem_t *)(mp_rom_map_elem_t *){name}")
 
     def _dict(self, value):
-        members, _ = self.map(value, ordered=True)
+        members = self.map(value, ordered=True)
         return self.declare("mp_obj_dict_t", self.name("dict"),
                             f"{{{{&mp_type_dict}}, {{{members}}}}}")
 
@@ -333,6 +331,8 @@ class Rom:
         if key not in self.functions or value.__closure__:
             raise Unlinkable(f"{value!r} is not a module's or a class's function")
         kind, data, children = self.code.protos[self.functions[key]]
+        if kind == "NATIVE_ASM":
+            return self._assembly("rom_fun_" + self.functions[key], data, code.co_argcount)
         generator = inspect.isgeneratorfunction(value) or inspect.iscoroutinefunction(value)
         extra = [self.ref(default) for default in value.__defaults__ or ()]
         if value.__kwdefaults__:
@@ -348,10 +348,20 @@ class Rom:
             f"(const byte *){data}{more}}};")
         return "&" + name
 
+    def _assembly(self, name, data, count):
+        """A function in assembly, of integers: called from C, as its own type is not to be had."""
+        args = [f"a{i}" for i in range(count)]
+        self.lines.append(
+            f"static mp_obj_t {name}_call({', '.join('mp_obj_t ' + a for a in args)}) {{\n"
+            f"    return mp_obj_new_int(((mp_int_t (*)({', '.join(['mp_int_t'] * count)}))"
+            f"MICROPY_MAKE_POINTER_CALLABLE({data}))("
+            f"{', '.join(f'mp_obj_get_int({a})' for a in args)}));\n}}\n"
+            f"static MP_DEFINE_CONST_FUN_OBJ_{count}({name}, {name}_call);")
+        return "&" + name
+
     def _class(self, value):
-        symbol = vars(value).get("symbol") if value is _IOBase else None
-        if symbol:
-            return "&" + symbol
+        if value is _IOBase:
+            return "&mp_type_iobase"
         if value.__module__ == "builtins":
             return "&mp_type_" + value.__name__
         name = "rom_type_%s_%s" % (value.__module__.replace(".", "_"), value.__name__)
@@ -360,7 +370,7 @@ class Rom:
         members = {key: member for key, member in vars(value).items() if key not in _IMPLIED}
         if "__eq__" in members and members.get("__hash__", 0) is None:
             del members["__hash__"]
-        table, _ = self.map(members)
+        table = self.map(members)
         locals_dict = self.name("locals")
         thaws = value in self.guarded
         line = f"static {'' if thaws else 'const '}mp_obj_dict_t {locals_dict}"
@@ -411,14 +421,15 @@ class Rom:
         return "&" + value.symbol
 
     def _object(self, value):
-        """A sentinel: `object()`."""
-        return self.declare("mp_obj_base_t", self.name("object"), "{&mp_type_object}") \
-            if type(value) is object else self._builtin(value)
+        if type(value) is not object:       # which is a mere mark
+            raise Unlinkable(f"{value!r} is no constant")
+        return self.declare("mp_obj_base_t", self.name("object"), "{&mp_type_object}")
 
     def _builtin(self, value):
-        raise Unlinkable(f"{value!r} is no constant")
+        return f"&mp_builtin_{value.__name__}_obj"
 
-    _MAKERS = {str: _text, bytes: _text, tuple: _tuple, dict: _dict, Foreign: _foreign,
+    _MAKERS = {types.BuiltinFunctionType: _builtin, str: _text, bytes: _text, tuple: _tuple,
+               dict: _dict, Foreign: _foreign,
                types.FunctionType: _function, type: _class, types.ModuleType: _module,
                staticmethod: _wrapped, classmethod: _wrapped, property: _property,
                object: _object}
@@ -444,35 +455,31 @@ class Rom:
         if rebinds or fresh:
             members.update(fresh)
             members.update(dict.fromkeys(empty))
-            table, n = self.map(members, ordered=True)
+            table = self.map(members, ordered=True)
             where = table.rpartition(")")[2]
             names = ", ".join(self.ref(key) for key in fresh) or "NULL"
-            self.lines.append(f"static mp_module_context_t {c};")
-            self.after.append(f"static mp_module_context_t {c} = "
-                              f"{{{{{{&mp_type_module}}, NULL}}, {constants}}};")
+            kind, globals_ = "static", "NULL"
             self.after.append(f"static const mp_rom_obj_t {c}_fresh[] = {{{names}}};")
-            self.mutable.append(f"{{&{c}.module, {where}, {n}, {c}_fresh, {len(fresh)}}}")
+            self.mutable.append(
+                f"{{&{c}.module, {where}, {len(members)}, {c}_fresh, {len(fresh)}}}")
         else:
-            table, _ = self.map(members)
-            dict_ = self.declare("mp_obj_dict_t", c + "_globals",
-                                 f"{{{{&mp_type_dict}}, {{{table}}}}}")
-            self.lines.append(f"static const mp_module_context_t {c};")
-            self.after.append(f"static const mp_module_context_t {c} = {{{{{{&mp_type_module}}, "
-                              f"(mp_obj_dict_t *){dict_}}}, {constants}}};")
+            table = self.map(members)
+            kind = "static const"
+            globals_ = "(mp_obj_dict_t *)" + self.declare(
+                "mp_obj_dict_t", c + "_globals", f"{{{{&mp_type_dict}}, {{{table}}}}}")
+        self.contexts.append(f"{kind} mp_module_context_t {c};")
+        self.after.append(f"{kind} mp_module_context_t {c} = "
+                          f"{{{{{{&mp_type_module}}, {globals_}}}, {constants}}};")
 
     def text(self):
+        """All of it in C."""
         for name in sorted(self.modules.files):
             try:
                 self.module(name)
             except Unlinkable as error:
                 raise Unlinkable(f"{name}: {error}") from None
-        # A module's object is declared when it is written, but used before.
-        declared = [f"static {'' if line.startswith('static mp') else 'const '}"
-                    f"mp_module_context_t {line.rpartition(' ')[2]}" for line in self.lines
-                    if re.match(r"static (const )?mp_module_context_t \w+;", line)]
         thawable = ", ".join(f"{{&{name}, {{{table}}}}}" for name, table in self.thawable)
-        return "\n".join([HEAD, *declared, *(line for line in self.lines if line not in declared),
-                          *self.after,
+        return "\n".join([HEAD, *self.contexts, *self.lines, *self.after,
                           "const spinet_rom_mutable_t spinet_rom_mutables[] = {%s};" % ", ".join(
                               [*self.mutable, "{NULL}"]),
                           "const spinet_rom_class_t spinet_rom_classes[] = {%s};" % ", ".join(

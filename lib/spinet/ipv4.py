@@ -114,7 +114,7 @@ class IPv4:
         """Let go of the link; never raises, and does nothing the second time."""
         link = self.id
         if link.ip is self:
-            link.ip = None
+            link.ip = link.expected = None
             self.routes.remove(lambda route: True)
             if self._fragments is not None:
                 self._fragments.clear()
