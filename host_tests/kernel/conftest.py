@@ -3,6 +3,7 @@ import shutil
 
 import lab as lab_module
 import netns
+import play
 import pytest
 
 
@@ -49,6 +50,23 @@ def lab(request):
     made = lab_module.Lab(*request.param.split("-"))
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory, request):
+    """Two namespaces for programs, those over spinet in one (play.py)."""
+    made = play.Pair(tmp_path_factory.mktemp(request.module.__name__))
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on(request):
+    """What a test has started over spinet ends with it."""
+    pair = request.getfixturevalue("pair") if "pair" in request.fixturenames else None
+    yield
+    if pair:
+        pair.end()
 
 
 @pytest.fixture(autouse=True)

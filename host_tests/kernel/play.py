@@ -13,34 +13,59 @@ import pytest
 import mp_runner
 
 KERNEL, OURS = "10.59.0.1", "10.59.0.2"
-BEGIN = """
+BESIDE = "10.59.0.3"    # a stack beside the kernel's, on the kernel's end of the cable
+_BEGIN = """
 import sys
 import spinet
 from spinet import Stack
 from spinet.ports.rawsocket import RawSocket
 stack = Stack()
-stack.add(RawSocket("p0"), "%s/24")
+stack.add(RawSocket("%s"), "%s/24")
 spinet.install(stack)
-""" % OURS
+"""
+BEGIN = _BEGIN % ("p0", OURS)
+UNTIL_OPEN = """
+import socket, time
+for _ in range(200):
+    try:
+        socket.create_connection((%r, %d), 1).close()
+        print("open")
+        break
+    except OSError:
+        time.sleep(0.1)
+"""
 BOARD = mp_runner.ROOT / "build/board"
 
 
 class Pair:
     """Namespaces `kernel`, with KERNEL, and `ours`, for scripts; `folder` is theirs to write in.
 
-    `folder` has `both.pem`, `ca.pem` and `ca.der` of "board.test" and KERNEL.
+    `folder` has `both.pem`, `ca.pem` and `ca.der` of "board.test" and all three addresses.
     """
 
     def __init__(self, folder):
         self.folder = folder
         self.kernel, self.ours = netns.Namespace("kernel"), netns.Namespace("ours")
+        self.beside = []    # scripts with the stack at BESIDE
         netns.veth(self.kernel, "k0", self.ours, "p0")
         self.kernel.ip("address", "add", KERNEL + "/24", "dev", "k0")
-        certificates.make(folder, KERNEL)
+        certificates.make(folder, KERNEL, OURS, BESIDE)
 
     def serve(self, port, code, *arguments):
         """Start `code`, a server of the kernel's, and wait until it listens."""
         self.program(port, sys.executable, "-c", textwrap.dedent(code), *arguments)
+
+    def serve_beside(self, port, code):
+        """Start `code` behind the lines that install spinet, on CPython with a stack at BESIDE, and
+        wait until it listens to `port`."""
+        file = self.folder / "beside.py"
+        file.write_text(_BEGIN % ("k0", BESIDE) + textwrap.dedent(code))
+        with open(self.folder / "beside.log", "wb") as log:
+            process = self.kernel.popen(sys.executable, file, cwd=self.folder, stdout=log,
+                                        stderr=log, env=lab_module.environment())
+        self.beside.append(process)
+        is_open = self.play("cpython", UNTIL_OPEN % (BESIDE, port)) == ["open"]
+        assert is_open and process.poll() is None, (self.folder / "beside.log").read_text()
 
     def program(self, port, *command):
         """Start a program in the kernel's namespace, and wait until it listens to `port`."""
@@ -77,7 +102,7 @@ class Pair:
 
     def end(self):
         """End all scripts: two at once would be two hosts with one address."""
-        for process in self.ours.processes:
+        for process in self.ours.processes + self.beside:
             if process.poll() is None:
                 process.kill()
                 process.wait()

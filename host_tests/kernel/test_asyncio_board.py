@@ -5,7 +5,7 @@ import stat
 import time
 
 import pytest
-from play import OURS, Pair
+from play import OURS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which(
     "google-chrome")
@@ -71,19 +71,6 @@ async def events(request, sse):
 '''
 SERVE = {"micropython": 'app.run(host="0.0.0.0", port=80)',
          "cpython": 'from spinet import aio\naio.run(app.start_server("%s", 80), stack)' % OURS}
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    made = Pair(tmp_path_factory.mktemp("asyncio"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def nothing_runs_on(pair):
-    yield
-    pair.end()
 
 
 def cpu(process):

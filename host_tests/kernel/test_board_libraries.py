@@ -8,20 +8,7 @@ import threading
 import time
 
 import pytest
-from play import KERNEL, OURS, Pair
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    made = Pair(tmp_path_factory.mktemp("libraries"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def nothing_runs_on(pair):
-    yield
-    pair.end()
+from play import KERNEL, OURS
 
 
 def until_open(pair, port, address=KERNEL, tries=100):

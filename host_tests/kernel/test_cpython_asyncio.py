@@ -1,11 +1,36 @@
-"""Libraries of asyncio, as published, with the kernel as their peer, either way round.
+"""Libraries of asyncio, as published, with the kernel as their peer, either way round, and with a
+stack on each end.
 
 Each is a piece of code with `serve(host, port)` and `ask(host, port)`; the first is run over spinet
-and the second over the kernel's sockets, then the other way.
+and the second over the kernel's sockets, then the other way, then both over spinet.
 """
 import pytest
-from play import KERNEL, OURS, Pair
+from play import BESIDE, KERNEL, OURS
 
+# An ASGI application that answers with what it was sent, and what asks it.
+ECHO = """
+        import httpx, ssl
+
+        async def app(scope, receive, send):
+            if scope["type"] != "http":
+                return      # declined
+            body = b""
+            more = True
+            while more:
+                event = await receive()
+                body += event.get("body", b"")
+                more = event.get("more_body", False)
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": body})
+
+        async def ask(host, port):
+            context = ssl.create_default_context(cafile="ca.pem")
+            async with httpx.AsyncClient(verify=context, trust_env=False, http2=True) as client:
+                url = "https://%s:%d/" % (host, port)
+                answers = await asyncio.gather(*[
+                    client.post(url, content=bytes(n)) for n in (1, 100000, 300000)])
+                print(*[len(answer.content) for answer in answers], answers[0].http_version)
+"""
 LIBRARIES = {
     "websockets": ("websockets", """
         from websockets.asyncio.client import connect
@@ -76,33 +101,25 @@ LIBRARIES = {
                     async with session.post("http://%s:%d/" % (host, port), data=data) as answer:
                         print(answer.status, await answer.read() == data)
     """, "200 True 200 True"),
-    "httpx and uvicorn": ("uvicorn", """
-        import httpx, ssl, uvicorn
-
-        async def app(scope, receive, send):
-            body = b""
-            more = True
-            while more:
-                event = await receive()
-                body += event.get("body", b"")
-                more = event.get("more_body", False)
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": body})
+    "httpx and uvicorn": ("uvicorn", ECHO + """
+        import uvicorn
 
         async def serve(host, port):
             await uvicorn.Server(uvicorn.Config(
                 app, host=host, port=port, lifespan="off", log_level="warning",
                 ssl_certfile="both.pem")).serve()
+    """, "1 100000 300000 HTTP/1.1"),
+    "httpx and hypercorn": ("hypercorn", ECHO + """
+        from hypercorn.asyncio import serve as hypercorn
+        from hypercorn.config import Config
 
-        async def ask(host, port):
-            context = ssl.create_default_context(cafile="ca.pem")
-            context.check_hostname = False
-            async with httpx.AsyncClient(verify=context, trust_env=False) as client:
-                url = "https://%s:%d/" % (host, port)
-                answers = await asyncio.gather(*[
-                    client.post(url, content=bytes(n)) for n in (1, 100000, 300000)])
-                print(*[len(answer.content) for answer in answers])
-    """, "1 100000 300000"),
+        async def serve(host, port):
+            config = Config()
+            config.bind = ["%s:%d" % (host, port)]
+            config.certfile = config.keyfile = "both.pem"
+            config.loglevel = "ERROR"
+            await hypercorn(app, config, shutdown_trigger=asyncio.Event().wait)
+    """, "1 100000 300000 HTTP/2"),
     "pymodbus": ("pymodbus", """
         from pymodbus.client import AsyncModbusTcpClient
         from pymodbus.server import StartAsyncTcpServer
@@ -122,19 +139,6 @@ LIBRARIES = {
             client.close()
     """, "True 105 106 107 False 7 8 107"),
 }
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    made = Pair(tmp_path_factory.mktemp("asyncio"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def nothing_runs_on(pair):
-    yield
-    pair.end()
 
 
 @pytest.mark.parametrize("name", LIBRARIES)
@@ -164,3 +168,14 @@ def test_served_by_the_kernel(pair, name):
         aio.run(asyncio.wait_for(ask(%r, %d), 40), stack)
         assert stack.tcp.count["established"]
     """ % (KERNEL, port))) == want
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_a_stack_on_each_end(pair, name):
+    module, code, want = LIBRARIES[name]
+    pytest.importorskip(module)
+    code = "        import asyncio\n        from spinet import aio\n" + code
+    pair.serve_beside(8000, code + "\n        aio.run(serve(%r, 8000), stack)" % BESIDE)
+    assert " ".join(pair.play("cpython", code + """
+        aio.run(asyncio.wait_for(ask(%r, 8000), 40), stack)
+    """ % BESIDE)) == want

@@ -1,24 +1,14 @@
-"""Libraries that wait, as published, on CPython over spinet; their peers the kernel's."""
+"""Libraries that wait, as published, on CPython over spinet.
+
+Their peers are the kernel's; those of PEERS run over a spinet stack of their own, too.
+"""
 import socket
 import subprocess
 
 import pytest
-from play import KERNEL, OURS, Pair
+from play import BESIDE, KERNEL, OURS
 
 DATA = bytes(range(256)) * 1000
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    made = Pair(tmp_path_factory.mktemp("cpython"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def nothing_runs_on(pair):
-    yield
-    pair.end()
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +59,28 @@ def test_ftplib(pair, ftp, passive, tls):
     assert (ftp / "up" / name).read_bytes() == b"line" * 50000
 
 
-@pytest.mark.parametrize("tls", (False, True), ids=("plain", "tls"))
-def test_smtplib(pair, tls):
-    pytest.importorskip("aiosmtpd")
-    port = 2525 + tls
-    pair.serve(port, """
-        import ssl, time
-        from aiosmtpd.controller import Controller
+# Servers, each a piece of code with `main(host, port)`, and what asks them, with what it prints.
+PEERS = {
+    "http.client": """
+        import http.server
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            def log_message(self, *args):
+                pass
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body[::-1])
+
+        async def main(host, port):
+            http.server.HTTPServer((host, port), Handler).serve_forever()
+    """,
+    "smtplib": """
+        import ssl
+        from aiosmtpd.smtp import SMTP
 
         class Keep:
             async def handle_DATA(self, server, session, envelope):
@@ -83,58 +88,24 @@ def test_smtplib(pair, tls):
                     file.write(envelope.content)
                 return "250 kept"
 
-        context = None
-        if %r:
+        async def main(host, port):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain("both.pem")
-        Controller(Keep(), hostname=%r, port=%d, tls_context=context,
-                   require_starttls=bool(context)).start()
-        time.sleep(1000)
-    """ % (tls, KERNEL, port))
-    out = pair.play("cpython", """
-        import smtplib, ssl
-        from email.message import EmailMessage
-        message = EmailMessage()
-        message["Subject"] = "a board writes"
-        message["From"], message["To"] = "board@example.test", "you@example.test"
-        message.set_content("text\\n" * 5000)
-        with smtplib.SMTP(%r, %d, timeout=10) as smtp:
-            if %r:
-                smtp.starttls(context=ssl.create_default_context(cafile="ca.pem"))
-            smtp.send_message(message)
-            print("sent")
-    """ % (KERNEL, port, tls))
-    assert out == ["sent"]
-    mail = (pair.folder / "mail").read_bytes()
-    assert b"Subject: a board writes" in mail and mail.count(b"text") >= 5000
-
-
-def test_pymodbus(pair):
-    pytest.importorskip("pymodbus")
-    pair.serve(502, """
-        from pymodbus.server import StartTcpServer
+            await asyncio.get_running_loop().create_server(
+                lambda: SMTP(Keep(), hostname=host, tls_context=context), host, port)
+            await asyncio.sleep(1000)
+    """,
+    "pymodbus": """
+        from pymodbus.server import StartAsyncTcpServer
         from pymodbus.simulator import DataType, SimData, SimDevice
-        values = list(range(100, 200))
-        device = SimDevice(1, [SimData(0, values=values, datatype=DataType.REGISTERS)])
-        StartTcpServer(device, address=(%r, 502))
-    """ % KERNEL)
-    out = pair.play("cpython", """
-        from pymodbus.client import ModbusTcpClient
-        client = ModbusTcpClient(%r, port=502, timeout=5)
-        print(client.connect())
-        print(*client.read_holding_registers(5, count=3).registers)
-        print(client.write_registers(5, [7, 8]).isError())
-        print(*client.read_holding_registers(5, count=3).registers)
-        client.close()
-    """ % KERNEL)
-    assert out == "True 105 106 107 False 7 8 107".split()
 
-
-def test_paramiko(pair):
-    pytest.importorskip("paramiko")
-    pytest.importorskip("asyncssh")
-    pair.serve(2222, """
-        import asyncio, asyncssh
+        async def main(host, port):
+            values = list(range(100, 200))
+            device = SimDevice(1, [SimData(0, values=values, datatype=DataType.REGISTERS)])
+            await StartAsyncTcpServer(device, address=(host, port))
+    """,
+    "paramiko": """
+        import asyncssh
 
         class Server(asyncssh.SSHServer):
             def begin_auth(self, username):
@@ -150,28 +121,136 @@ def test_paramiko(pair):
             process.stdout.write(str(len(data)))
             process.exit(7)
 
-        async def main():
+        async def main(host, port):
             await asyncssh.create_server(
-                Server, %r, 2222, server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
+                Server, host, port, server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
                 process_factory=handle)
             await asyncio.sleep(1000)
+    """,
+    "ftplib": """
+        import pathlib
+        import aioftp
 
-        asyncio.run(main())
-    """ % KERNEL)
+        async def main(host, port):
+            user = aioftp.User(base_path=pathlib.Path("files").absolute())
+            await aioftp.Server([user]).run(host, port)
+    """,
+}
+
+
+@pytest.fixture(scope="module")
+def running():
+    """Which of PEERS the kernel has; they stay until the module's end."""
+    return set()
+
+
+@pytest.fixture(params=("kernel", "stack"))
+def peer(pair, running, request):
+    """`peer(name, module)`: see to it that the server of PEERS runs; its address and port."""
+    def start(name, module):
+        pytest.importorskip(module)
+        port = 7000 + list(PEERS).index(name)
+        code = "        import asyncio\n" + PEERS[name]
+        if request.param == "stack":
+            pair.serve_beside(port, code + """
+        from spinet import aio
+        aio.run(main(%r, %d), stack)""" % (BESIDE, port))
+            return BESIDE, port
+        if name not in running:
+            running.add(name)
+            pair.serve(port, code + """
+        asyncio.run(main(%r, %d))""" % (KERNEL, port))
+        return KERNEL, port
+
+    return start
+
+
+def test_http_client(pair, peer):
+    out = pair.play("cpython", """
+        import http.client
+        connection = http.client.HTTPConnection(%r, %d, timeout=10)
+        for n in (1, 300000):
+            connection.request("POST", "/", bytes(n) + b"z")
+            answer = connection.getresponse()
+            print(answer.status, answer.read() == b"z" + bytes(n))
+        connection.close()
+        print(stack.tcp.count["established"])
+    """ % peer("http.client", "http.server"))
+    assert out == ["200", "True"] * 2 + ["1"]
+
+
+@pytest.mark.parametrize("tls", (False, True), ids=("plain", "tls"))
+def test_smtplib(pair, peer, tls):
+    out = pair.play("cpython", """
+        import smtplib, ssl
+        from email.message import EmailMessage
+        message = EmailMessage()
+        message["Subject"] = "a board writes"
+        message["From"], message["To"] = "board@example.test", "you@example.test"
+        message.set_content("text\\n" * 5000)
+        with smtplib.SMTP(%r, %d, timeout=10) as smtp:
+            if %r:
+                smtp.starttls(context=ssl.create_default_context(cafile="ca.pem"))
+            smtp.send_message(message)
+            print("sent")
+    """ % (*peer("smtplib", "aiosmtpd"), tls))
+    assert out == ["sent"]
+    mail = pair.folder / "mail"
+    text = mail.read_bytes()
+    mail.unlink()
+    assert b"Subject: a board writes" in text and text.count(b"text") >= 5000
+
+
+def test_pymodbus(pair, peer):
+    out = pair.play("cpython", """
+        from pymodbus.client import ModbusTcpClient
+        client = ModbusTcpClient(%r, port=%d, timeout=5)
+        print(client.connect())
+        print(*client.read_holding_registers(5, count=3).registers)
+        print(client.write_registers(5, [7, 8]).isError())
+        print(*client.read_holding_registers(5, count=3).registers)
+        client.close()
+    """ % peer("pymodbus", "pymodbus"))
+    assert out == "True 105 106 107 False 7 8 107".split()
+
+
+def test_paramiko(pair, peer):
+    pytest.importorskip("paramiko")
     out = pair.play("cpython", """
         import paramiko
         from spinet.threaded import Threaded
         threaded = Threaded(stack)      # paramiko reads in a thread of its own
         client = paramiko.SSHClient()
         client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
-        client.connect(%r, 2222, "user", "word", look_for_keys=False, allow_agent=False, timeout=20)
+        client.connect(%r, %d, "user", "word", look_for_keys=False, allow_agent=False, timeout=20)
         stdin, stdout, stderr = client.exec_command("hello", timeout=20)
         stdin.write(b"z" * 200000)
         stdin.channel.shutdown_write()
         print(stdout.read().decode(), stdout.channel.recv_exit_status())
         client.close()
-    """ % KERNEL)
+    """ % peer("paramiko", "asyncssh"))
     assert out == "you said hello 200000 7".split()
+
+
+def test_ftplib_and_aioftp(pair, peer):
+    files = pair.folder / "files"
+    files.mkdir(exist_ok=True)
+    (files / "down").write_bytes(DATA)
+    out = pair.play("cpython", """
+        import ftplib, io
+        ftp = ftplib.FTP()
+        ftp.connect(%r, %d, timeout=10)
+        ftp.login()
+        got = io.BytesIO()
+        ftp.retrbinary("RETR down", got.write)
+        print(got.getvalue() == bytes(range(256)) * 1000)
+        ftp.storbinary("STOR up", io.BytesIO(b"line" * 50000))
+        ftp.quit()
+    """ % peer("ftplib", "aioftp"))
+    up = files / "up"
+    text = up.read_bytes()
+    up.unlink()
+    assert out == ["True"] and text == b"line" * 50000
 
 
 def test_paramiko_as_a_server(pair):

@@ -1,34 +1,20 @@
 """MQTT on CPython, as published: paho and aiomqtt over spinet, plain and with TLS."""
-import subprocess
-import sys
-
-import play
 import pytest
-from play import KERNEL, Pair
-
-BROKER = "10.59.0.3"    # a stack beside the kernel's, on the kernel's end of the cable
+from play import BESIDE, KERNEL
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory, need):
+def pair(pair, need):
     need("mosquitto")
-    made = Pair(tmp_path_factory.mktemp("mqtt"))
-    folder = made.folder
+    folder = pair.folder
     # mosquitto does not stay root, so it may not read what only root may.
     (folder / "key").chmod(0o644)
     (folder / "conf").write_text(
         "user root\nallow_anonymous true\nlistener 1883 %s\nlistener 8883 %s\ncafile %s\n"
         "certfile %s\nkeyfile %s\n" % (KERNEL, KERNEL, folder / "ca.pem", folder / "ca.pem",
                                        folder / "key"))
-    made.program(8883, "mosquitto", "-c", folder / "conf")
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def nothing_runs_on(pair):
-    yield
-    pair.end()
+    pair.program(8883, "mosquitto", "-c", folder / "conf")
+    return pair
 
 
 PAHO = """
@@ -116,30 +102,21 @@ def test_aiomqtt(pair, loop, tls):
 def test_aiomqtt_with_a_broker_on_a_stack(pair):
     pytest.importorskip("aiomqtt")
     pytest.importorskip("amqtt")
-    broker = play.BEGIN.replace("p0", "k0").replace(play.OURS, BROKER) + """
-import asyncio, logging
-logging.disable(logging.CRITICAL)
-from amqtt.broker import Broker
-from spinet import aio
+    pair.serve_beside(1883, """
+        import asyncio
+        from amqtt.broker import Broker
+        from spinet import aio
 
-async def main():
-    broker = Broker({
-        "listeners": {"default": {"type": "tcp", "bind": "%s:1883"}},
-        "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
-    })
-    await broker.start()
-    print("ready", flush=True)
-    await asyncio.sleep(1000)
+        async def main():
+            await Broker({
+                "listeners": {"default": {"type": "tcp", "bind": "%s:1883"}},
+                "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin":
+                            {"allow_anonymous": True}},
+            }).start()
+            await asyncio.sleep(1000)
 
-aio.run(main(), stack)
-""" % BROKER
-    (pair.folder / "broker.py").write_text(broker)
-    process = pair.kernel.popen(sys.executable, pair.folder / "broker.py", stdout=-1,
-                                stderr=subprocess.STDOUT, env=play.lab_module.environment())
-    line = process.stdout.readline()
-    assert line == b"ready\n", line + process.stdout.read()
+        aio.run(main(), stack)
+    """ % BESIDE)
     out = pair.play("cpython", AIOMQTT + "asyncio.run(asyncio.wait_for(main(%r, 1883, None), 30))"
-                    % BROKER)
+                    % BESIDE)
     assert out == ["True"]
-    process.kill()
-    process.wait()

@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from play import KERNEL, OURS, Pair
+from play import KERNEL, OURS
+from test_cpython_asyncio import ECHO
 from test_unmodified import SERVER
 
 DATA = bytes(range(256)) * 1000
@@ -12,19 +13,11 @@ DIGEST = hashlib.sha256(DATA).hexdigest()
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    made = Pair(tmp_path_factory.mktemp("web"))
-    (made.folder / "data").write_bytes(DATA)
-    made.program(8000, sys.executable, "-c", SERVER, "8000")
-    made.program(8443, sys.executable, "-c", SERVER, "8443", made.folder / "both.pem")
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def nothing_runs_on(pair):
-    yield
-    pair.end()
+def pair(pair):
+    (pair.folder / "data").write_bytes(DATA)
+    pair.program(8000, sys.executable, "-c", SERVER, "8000")
+    pair.program(8443, sys.executable, "-c", SERVER, "8443", pair.folder / "both.pem")
+    return pair
 
 
 def curl(pair, *arguments):
@@ -128,30 +121,10 @@ def test_https_is_served_by_the_standard_library(pair, need):
 def test_hypercorn(pair, need, scheme):
     need("curl")
     pytest.importorskip("hypercorn")
-    process = pair.start("cpython", """
-        import asyncio
+    pair.start("cpython", "        import asyncio\n" + ECHO + """
         from hypercorn.asyncio import serve
         from hypercorn.config import Config
         from spinet import aio
-
-        async def app(scope, receive, send):
-            if scope["type"] == "lifespan":
-                while True:
-                    event = await receive()
-                    await send({"type": event["type"] + ".complete"})
-                    if event["type"] == "lifespan.shutdown":
-                        return
-                    print("ready", flush=True)
-            body = b""
-            more = True
-            while more:
-                event = await receive()
-                body += event.get("body", b"")
-                more = event.get("more_body", False)
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body",
-                        "body": scope["http_version"].encode() + b" " + body})
-
         config = Config()
         config.bind = ["%s:8080"]
         config.loglevel = "ERROR"
@@ -159,12 +132,10 @@ def test_hypercorn(pair, need, scheme):
             config.certfile = config.keyfile = "both.pem"
         aio.run(serve(app, config, shutdown_trigger=asyncio.Event().wait), stack)
     """ % (OURS, scheme))
-    line = process.stdout.readline()
-    assert line == "ready\n", line + process.stdout.read()
     pair.until_open(8080)
-    got = curl(pair, "--data-binary", "@%s" % (pair.folder / "data"),
-               "%s://board.test:8080/" % scheme)
-    assert got == (b"2 " if scheme == "https" else b"1.1 ") + DATA
+    got = curl(pair, "--data-binary", "@%s" % (pair.folder / "data"), "--write-out",
+               "%{http_version}", "%s://board.test:8080/" % scheme)
+    assert got == DATA + (b"2" if scheme == "https" else b"1.1")
 
 
 def test_openssl_as_a_server(pair, need):

@@ -6,21 +6,8 @@ import struct
 import threading
 
 import pytest
-from play import KERNEL, OURS, Pair
+from play import KERNEL, OURS
 from test_board_libraries import CLOCK, Watcher, broker, said  # noqa: F401
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    made = Pair(tmp_path_factory.mktemp("published"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def nothing_runs_on(pair):
-    yield
-    pair.end()
 
 
 # The machine's part of a board: an interface that is up, and a number of its own.

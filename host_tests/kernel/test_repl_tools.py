@@ -4,7 +4,7 @@ import sys
 import time
 
 import pytest
-from play import OURS, Pair
+from play import OURS
 
 SERVE = """
 from spinet import repl
@@ -13,13 +13,6 @@ print("ready")
 sys.stdout.flush() if hasattr(sys.stdout, "flush") else None
 prompt.run()
 """
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    made = Pair(tmp_path_factory.mktemp("repl"))
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -4,25 +4,17 @@ import json
 import subprocess
 
 import pytest
-from play import KERNEL, OURS, Pair
+from play import KERNEL, OURS
 from test_board_libraries import said, until_open
 
 import mp_runner
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    made = Pair(tmp_path_factory.mktemp("tls"))
-    subprocess.run(["openssl", "pkey", "-in", made.folder / "key", "-outform", "DER", "-out",
-                    made.folder / "key.der"], check=True)
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def nothing_runs_on(pair):
-    yield
-    pair.end()
+def pair(pair):
+    subprocess.run(["openssl", "pkey", "-in", pair.folder / "key", "-outform", "DER", "-out",
+                    pair.folder / "key.der"], check=True)
+    return pair
 
 
 CLIENT = """

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from play import KERNEL, Pair
+from play import KERNEL
 
 SERVER = """
 import http.server, ssl, sys
@@ -21,9 +21,8 @@ server.serve_forever()
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def served(pair):
     """A pair with web servers on 8000 and, with TLS, 8443 of the kernel's."""
-    pair = Pair(tmp_path_factory.mktemp("served"))
     folder = pair.folder
     (folder / "data").write_bytes(bytes(range(256)) * 1000)
     (folder / "module.py").write_text("ANSWER = 42\n")
@@ -33,8 +32,7 @@ def served(tmp_path_factory):
         process = pair.kernel.popen(sys.executable, "-c", SERVER, *arguments, stdout=-1,
                                     stderr=subprocess.DEVNULL, cwd=folder)
         assert process.stdout.readline() == b"ready\n"
-    yield pair
-    pair.close()
+    return pair
 
 
 def digest(served):

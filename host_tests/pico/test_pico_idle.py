@@ -5,6 +5,7 @@ HOURS=24 takes a day; it sleeps 99 % of it, which costs nothing here.
 import os
 
 import pytest
+from bench_pico import BOARD, Bench
 from pico.device import configure
 from pico.emulator import Pico
 from pico.peer import Peer
@@ -13,6 +14,24 @@ from spinet.wait import until
 
 HOURS = int(os.environ.get("HOURS") or 1)
 LEASE_S = 1800
+ECHO = """
+spinet.install(stack)
+import asyncio
+
+async def serve(reader, writer):
+    while True:
+        writer.write(await reader.read(100))
+        await writer.drain()
+
+async def main():
+    for port in (80, 81):
+        await asyncio.start_server(serve, "0.0.0.0", port)
+    print("READY")
+    while True:
+        await asyncio.sleep(3600)
+
+asyncio.run(main())
+"""
 
 
 @pytest.mark.slow
@@ -43,6 +62,33 @@ def test_hours_of_idle(firmware):
         peer.drive(pico)
         ping = Ping(peer.stack, "10.0.0.15", count=3, interval_ms=100)
         assert until(peer.stack, ping, 5000) and ping.received == 3
+
+
+@pytest.mark.parametrize("irq, awake", ((True, 0.01), (False, 0.6)), ids=("irq", "polled"))
+def test_idle_sockets_in_asyncio(firmware, irq, awake):
+    """Two listeners and a connection: the core sleeps, and answers still."""
+    bench = Bench(firmware, "w5500", 24, irq=irq)
+    try:
+        pico, peer = bench.pico, bench.peer
+        pico.write((bench.source + ECHO).encode() + b"\x04")
+        pico.expect(b"READY", 40000)
+        peer.drive(pico)
+        sock = peer.stack.socket()
+        sock.settimeout(5)
+        sock.connect((BOARD, 80))
+        sock.send(b"one")
+        assert sock.recv(10) == b"one"
+        pico.run(2000)
+        cycles, asleep = pico.cycles, pico.asleep
+        pico.run(10000)
+        share = 1 - (pico.asleep - asleep) / (pico.cycles - cycles)
+        began = pico.nanos
+        sock.send(b"two")
+        assert sock.recv(10) == b"two"
+        print("awake %.2f %%, answers in %.1f ms" % (100 * share, (pico.nanos - began) / 1e6))
+        assert share < awake
+    finally:
+        bench.close()
 
 
 def memory(pico):
