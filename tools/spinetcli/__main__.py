@@ -19,7 +19,7 @@ import sys
 if __package__ in (None, ""):
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from spinetcli import deploy, live, setup  # noqa: E402
+from spinetcli import deploy, doctor, live, setup  # noqa: E402
 from spinetcli.link import NoBoard, Refused, ports  # noqa: E402
 from spinetcli.out import Out  # noqa: E402
 
@@ -31,6 +31,11 @@ def list_ports(options, out):
         return 3
     out.table(found, ("port", "maker", "about", "serial"))
     return 0
+
+
+def numbers(text):
+    """[5, 6] of "5,6"."""
+    return [int(word) for word in text.split(",")]
 
 
 def parser():
@@ -67,9 +72,11 @@ def parser():
                      help="settings to make without asking, such as board=pico-w5500 "
                      "address=192.168.1.20/24 gateway=192.168.1.1")
     command("status", live.status, "show address, link, lease, services and what went wrong")
-    command("doctor", live.doctor,
+    sub = command("doctor", doctor.doctor,
             "look for faults of wiring: chip, link, SPI clock, interrupt; the board's program "
             "is ended for it and started again")
+    sub.add_argument("--try-pins", type=numbers, default=[], metavar="N,N", help="pins to try as "
+                     "chip select where nobody answers; what else is on them is driven for a moment")
     command("console", live.console, "the board's console, in this terminal; Ctrl-] leaves")
     sub = command("capture", live.capture,
                   "record frames: `spinet capture - | wireshark -k -i -`")
