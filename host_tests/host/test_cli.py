@@ -12,7 +12,7 @@ import pytest
 from board import launch
 from board.device import Device
 from boards import need_runtime
-from spinetcli import deploy, live, setup
+from spinetcli import deploy, setup
 from terminal import PROMPT, Desk, pexpect
 
 CLI = str(launch.REPO / "tools/spinetcli")
@@ -111,47 +111,6 @@ def test_console(desk):
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
-
-
-@pytest.mark.slow
-def test_doctor(desk):
-    status, text, error = spinet("doctor", "--port", desk.board.path, "--plain")
-    assert status == 0, text + error
-    assert "ok   the W5500 answers, and says that it is one\n" in text
-    assert "ok   the SPI clock of 33000000 Hz holds; so does every other up to 33000000 Hz" in text
-    assert "ok   the interrupt on pin 21 comes with the frames" in text
-    assert "ok   the address is 10.0.2.15" in text
-    assert spinet("status", "--port", desk.board.path)[0] in (0, 1), "the program runs again"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("pins, advice", [
-    ({"cs": 3}, "FIX  the W5500 does not answer at any clock (no W5500: version register reads"),
-    ({"irq": 3}, "FIX  frames come, but no interrupt: connect the chip's INT to pin 3, or")])
-def test_doctor_finds_a_wire_that_is_not_there(tmp_path, pins, advice):
-    with Desk(tmp_path, settings={"pins": pins}) as desk:
-        desk.terminal.see(PROMPT)
-        desk.terminal.serial.close()
-        status, text, _ = spinet("doctor", "--port", desk.board.path, "--plain")
-    assert status == 1 and advice in text, text
-
-
-GOOD = {"chip": "w5500", "pins": {"cs": 17}, "baudrate": 33000000, "why": "", "link": True,
-        "clocks": [(1000000, True), (20000000, True), (33000000, True)], "rx": 5, "wakes": 5,
-        "irq": 21, "address": "10.0.0.2"}
-
-
-@pytest.mark.parametrize("change, advice", [
-    ({"clocks": [(1000000, False), (33000000, False)], "why": "no"}, "chip select on pin 17"),
-    ({"clocks": [(1000000, True), (20000000, True), (33000000, False)]},
-     "`set spi.baudrate 20000000`"),
-    ({"baudrate": 20000000, "clocks": [(20000000, True), (24000000, False)]}, "fails already"),
-    ({"link": False}, "is the cable in"), ({"wakes": 0}, "connect the chip's INT to pin 21"),
-    ({"rx": 0}, "nothing is received"), ({"address": ""}, "no DHCP server answers")])
-def test_doctor_says_what_to_do(change, advice):
-    assert all(good for good, _ in live.advice(GOOD))
-    bad = [text for good, text in live.advice(dict(GOOD, **change)) if not good]
-    assert len(bad) == 1 and advice in bad[0]
 
 
 @pytest.mark.slow

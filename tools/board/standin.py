@@ -88,7 +88,7 @@ def SoftSPI(baudrate=500000, polarity=0, phase=0, **lines):
 
 
 def _at(lines, wired, spi):
-    """`spi` if the pins `lines` (or none) are those that it is wired to, else a bus with nothing on it."""
+    """`spi` if the pins `lines` are those that it is wired to, else a bus with nothing on it."""
     for name, number in zip(("sck", "mosi", "miso"), wired):
         if name in lines and lines[name] is not Pin(number):
             return _bus.SPI()

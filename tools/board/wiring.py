@@ -24,7 +24,7 @@ LINES = {"sck": 18, "mosi": 19, "miso": 16, "cs": 17, "reset": 20, "irq": 21}
 
 
 def plug_in(cable, name):
-    """Wire the model of the chip `name`, its cable being the port `cable`, as the environment says."""
+    """Wire the model of the chip `name`, with the port `cable`, as the environment says."""
     wires = json.loads(os.getenv("SPINET_BOARD_WIRES") or "{}")
     lines = dict(LINES)
     lines.update({line: pin for line, pin in wires.items() if line in LINES})

@@ -76,7 +76,7 @@ def parser():
             "look for faults of wiring: chip, link, SPI clock, interrupt; the board's program "
             "is ended for it and started again")
     sub.add_argument("--try-pins", type=numbers, default=[], metavar="N,N", help="pins to try as "
-                     "chip select where nobody answers; what else is on them is driven for a moment")
+                     "chip select where nobody answers; what is on them is driven for a moment")
     command("console", live.console, "the board's console, in this terminal; Ctrl-] leaves")
     sub = command("capture", live.capture,
                   "record frames: `spinet capture - | wireshark -k -i -`")

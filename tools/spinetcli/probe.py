@@ -40,9 +40,10 @@ def w5500(spi, cs):
 def enc28j60(spi, cs):
     """The revision that it reads; -1 if that is no ENC28J60's."""
     revision = ask(spi, cs, b"\xbe\x20", b"\x9f\x03", b"\x12\x00")[1]
-    # Registers differ, where a line that just hangs there does not.
-    bank = ask(spi, cs, b"\xbf\x01", b"\x1f\x00")[1] & 3
-    return revision if revision in (2, 4, 5, 6) and bank == 2 else -1
+    # The bits that select a bank follow what is written, where nothing else would.
+    follows = [ask(spi, cs, b"\xbf\x03", bytes((0x9F, bank)), b"\x1f\x00")[1] & 3
+               for bank in (1, 2)]
+    return revision if revision in (2, 4, 5, 6) and follows == [1, 2] else -1
 
 
 def who(spi, cs):
@@ -82,8 +83,9 @@ def look_elsewhere(cs):
     except (AttributeError, ValueError):
         pass
     spi = board.open_bus(dict(bus, baudrate=1000000), top)
-    for number in [pins["reset"]] + TRY:
-        if config.connected(number) and number not in wires + [pins["cs"]] and not found.get("swapped"):
+    tries = [] if found.get("swapped") else [pins["reset"]] + TRY  # noqa: F821
+    for number in tries:
+        if config.connected(number) and number not in wires + [pins["cs"]]:
             if who(spi, Pin(number, Pin.OUT, value=1))[0]:
                 found["cs_at"] = number
                 break
@@ -183,11 +185,14 @@ def look():
         look_elsewhere(cs)
     if found["answers"] == chip and config.connected(pins["reset"]):
         found["reset_works"] = reset_works(spi, cs)
+        if not found["reset_works"]:
+            settings["pins"] = dict(pins, reset=-1)         # then by command
     if found["answers"] not in ("", chip):
         return
     for hz in (1000000, 8000000, found["baudrate"]):     # a bad one makes the driver give up
         try:
-            port = board.open_port(dict(settings, spi=dict(bus, baudrate=min(hz, found["baudrate"]))))
+            hz = min(hz, found["baudrate"])
+            port = board.open_port(dict(settings, spi=dict(bus, baudrate=hz)))
             break
         except (OSError, ValueError, TypeError) as error:
             found["why"] = str(error)
