@@ -112,6 +112,10 @@ def memory(c):
 
 
 def board(c):
+    from binascii import hexlify
+
+    import machine
+
     import spinet
 
     settings = c.board.settings
@@ -122,6 +126,7 @@ def board(c):
               spinet.__version__, status.runtime(), settings["board"] or "none",
               settings["chip"].upper(), settings["spi"]["baudrate"],
               "up" if c.board.nic else c.board.why, up, config.FILE, unsaved),
+          id=hexlify(machine.unique_id()).decode(),
           version=spinet.__version__, runtime=status.runtime(), profile=settings["board"],
           chip=settings["chip"], spi_hz=settings["spi"]["baudrate"],
           network="up" if c.board.nic else c.board.why, up_s=up, saved=not c.changed)

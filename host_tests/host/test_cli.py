@@ -49,12 +49,9 @@ def test_a_port_that_is_not_there_is_status_3():
     assert status == 3 and "cannot be opened" in json.loads(text)["error"]
 
 
-def test_a_wrong_command_line_is_status_2(tmp_path):
+def test_a_wrong_command_line_is_status_2():
     assert spinet("nothing")[0] == 2
     assert spinet("configure", "--port", "/dev/nothing", "hostname")[0] == 2
-    (tmp_path / "list.csv").write_text("hostname\ndesk\n")
-    status, _, error = spinet("provision", tmp_path / "list.csv")
-    assert status == 2 and "board 1 has no port" in error
 
 
 def test_quiet_says_errors_only(desk):
@@ -149,32 +146,6 @@ def test_configure_asks(tmp_path):
         child.expect(pexpect.EOF)
         child.close()
         assert child.exitstatus == 0
-
-
-@pytest.mark.slow
-def test_provision_goes_on_where_it_stopped(tmp_path):
-    with Desk(tmp_path / "flash", settings={"services": {}}) as desk:
-        desk.wait_address()
-        desk.terminal.serial.close()
-        path = tmp_path / "boards.csv"
-        path.write_text("port,hostname,address,gateway\n"
-                        "%s,desk-5,10.0.2.15/24,10.0.2.2\n"
-                        "/dev/nothing,desk-6,,\n" % desk.board.path)
-        status, text, _ = spinet("provision", path, "--json")
-        assert status == 1
-        first, second = json.loads(text)
-        assert first["works"] and not second["works"] and "cannot be opened" in second["why"]
-        starts = desk.board.starts
-        status, text, _ = spinet("provision", path)
-        assert status == 1 and "desk-5: done before" in text
-        assert "2 boards: 1 work, 1 do not" in text
-        assert desk.board.starts == starts
-
-
-def test_provision_reads_toml(tmp_path):
-    path = tmp_path / "boards.toml"
-    path.write_text('[[board]]\nport = "COM5"\nhostname = "a"\ndns = ["1.1.1.1", "9.9.9.9"]\n')
-    assert setup.read(path) == [{"port": "COM5", "hostname": "a", "dns": "1.1.1.1 9.9.9.9"}]
 
 
 def test_every_profile_is_whole():

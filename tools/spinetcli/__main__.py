@@ -19,7 +19,7 @@ import sys
 if __package__ in (None, ""):
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from spinetcli import deploy, doctor, live, setup  # noqa: E402
+from spinetcli import deploy, doctor, live, provision, setup  # noqa: E402
 from spinetcli.link import NoBoard, Refused, ports  # noqa: E402
 from spinetcli.out import Out  # noqa: E402
 
@@ -29,7 +29,7 @@ def list_ports(options, out):
     if not found:
         out.say("no serial port on USB. Is the cable one for data, not for charging only?")
         return 3
-    out.table(found, ("port", "maker", "about", "serial"))
+    out.table(found, ("port", "id", "serial", "maker", "about"))
     return 0
 
 
@@ -42,7 +42,8 @@ def parser():
     """The command line."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--port", "-p", help="the serial port: /dev/ttyACM0, /dev/cu.usbmodem1101, "
-                        "COM5; not needed where there is one board")
+                        "COM5, or a serial number or VID:PID that `spinet ports` shows; not needed "
+                        "where there is one board")
     common.add_argument("--password", help="of the board's console")
     common.add_argument("--json", action="store_true", help="print one JSON document")
     common.add_argument("--plain", "--no-color", action="store_true",
@@ -81,13 +82,15 @@ def parser():
     sub = command("capture", live.capture,
                   "record frames: `spinet capture - | wireshark -k -i -`")
     sub.add_argument("file", help='a pcap file to write, "-" for standard output')
-    sub.add_argument("--count", type=int, default=1000000, help="stop after so many frames")
+    sub.add_argument("--count", type=int, default=live.MANY, help="stop after so many frames")
     sub.add_argument("--seconds", type=int, default=86400, help="stop after so long")
-    sub = command("provision", setup.provision,
+    sub = command("provision", provision.provision,
                   "set up many boards: a row (CSV) or table (TOML) for each, its settings by "
                   "name; `port` says where it is. What is done is noted in LIST.done, and not "
                   "done again")
     sub.add_argument("list", help="a .csv or .toml file")
+    sub.add_argument("--report", metavar="FILE", help="write what became of each board, a .csv or "
+                     ".json file, after each of them")
     sub.add_argument("--again", action="store_true", help="also those that are done")
     return top
 

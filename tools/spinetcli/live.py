@@ -1,11 +1,13 @@
 """`spinet status`, `console`, `capture`: a board as it is."""
 import base64
 import binascii
+import os
 import sys
 import time
 
-from spinetcli.link import Board, choose
+from spinetcli.link import Board, choose, open_line
 
+MANY = 1000000          # frames: no end in sight
 _ERRORS = ("bad", "lost", "failed", "full", "stuck", "error", "malformed", "absent", "conflict")
 
 
@@ -35,9 +37,7 @@ def status(options, out):
 def console(options, out):
     """mpremote's terminal does the rest, on every system."""
     from mpremote.console import Console as Keys
-    from serial import serial_for_url
-
-    line = serial_for_url(choose(options.port), 115200, timeout=0)
+    line = open_line(choose(options.port), 0)
     keys = Keys()
     out.notes.print("Ctrl-] leaves", style="dim")
     keys.enter()
@@ -61,29 +61,36 @@ def console(options, out):
 
 
 def capture(options, out):
-    to = sys.stdout.buffer if options.file == "-" else open(options.file, "wb")
-    frames = -1
+    """Frames into a file, until there are enough, the time is over, or Ctrl-C."""
+    frames = -1             # what comes first is the head of the file
     end = {}
     with Board(choose(options.port), options.password) as board:
-        try:
-            for record in board.stream("capture %d %d" % (options.count, options.seconds),
-                                       options.seconds + 30):
-                if "pcap" not in record:
-                    end = record
-                    continue
-                data = base64.b64decode(record["pcap"])
-                if binascii.crc32(data) != record["crc"] & 0xFFFFFFFF:
-                    out.error("a frame was damaged on the serial line, and left out")
-                    continue
-                to.write(data)
-                to.flush()
-                frames += 1
-        except KeyboardInterrupt:
-            board.interrupt()
-            time.sleep(0.3)
+        to = sys.stdout.buffer if options.file == "-" else open(options.file, "wb")
+        total = options.count if options.count < MANY else None
+        with out.progress("frames", total, "count") as bar:
+            try:
+                for record in board.stream("capture %d %d" % (options.count, options.seconds),
+                                           options.seconds + 30):
+                    if "pcap" not in record:
+                        end = record
+                        continue
+                    data = base64.b64decode(record["pcap"])
+                    if binascii.crc32(data) != record["crc"] & 0xFFFFFFFF:
+                        out.error("a frame was damaged on the serial line, and left out")
+                        continue
+                    to.write(data)
+                    to.flush()
+                    frames += 1
+                    if frames:
+                        bar.advance(1)
+            except (KeyboardInterrupt, BrokenPipeError) as error:       # or Wireshark is closed
+                board.interrupt()
+                time.sleep(0.3)
+                if isinstance(error, BrokenPipeError):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if to is not sys.stdout.buffer:
         to.close()
-        out.result = {"frames": frames, "lost": end.get("lost"), "file": options.file}
+        out.result = {"frames": max(frames, 0), "lost": end.get("lost"), "file": options.file}
         out.say("%d frames in %s, %s lost because the serial line was too slow" % (
-            frames, options.file, end.get("lost", "an unknown number")))
+            max(frames, 0), options.file, end.get("lost", "an unknown number")))
     return 0

@@ -1,11 +1,9 @@
-"""`spinet configure` and `provision`: settings into boards, and the proof that they work."""
-import csv
+"""`spinet configure`: settings into a board, and the proof that they work."""
 import json
-import pathlib
 import time
 
 from spinetcli.deploy import FIRMWARE
-from spinetcli.link import Board, NoBoard, Refused, choose
+from spinetcli.link import Board, Refused, choose
 
 BOARDS = FIRMWARE / "boards"
 _UP_S = 25
@@ -102,64 +100,3 @@ def apply(port, password, wanted, out):
     else:
         out.say("saved, but it does not work: %s" % result["why"], "red")
     return result
-
-
-def read(path):
-    """The rows of a list, dicts of text with `port` and the settings by name."""
-    path = pathlib.Path(path)
-    if path.suffix == ".toml":
-        try:
-            import tomllib
-        except ImportError:
-            import tomli as tomllib
-        boards = tomllib.loads(path.read_text()).get("board", [])
-        rows = [{name: text_of(value) for name, value in board.items()} for board in boards]
-    else:
-        with open(path, newline="") as file:
-            rows = list(csv.DictReader(file))
-    rows = [{name: value for name, value in row.items() if name and value is not None}
-            for row in rows]
-    for n, row in enumerate(rows, 1):
-        if not row.get("port"):
-            raise ValueError("%s: board %d has no port" % (path, n))
-    return rows
-
-
-def text_of(value):
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def provision(options, out):
-    """Each board of a list, one after the other; what works is not done again."""
-    rows = read(options.list)
-    noted = pathlib.Path(options.list + ".done")
-    done = {} if options.again or not noted.exists() else json.loads(noted.read_text())
-    results = []
-    for row in rows:
-        key = json.dumps(row, sort_keys=True)
-        wanted = {name: value for name, value in row.items()
-                  if name not in ("port", "login") and value != ""}
-        name = row.get("hostname") or row["port"]
-        if key in done:
-            out.say("%s: done before" % name)
-            results.append(dict(done[key], skipped=True))
-            continue
-        out.say("%s on %s" % (name, row["port"]))
-        try:
-            result = apply(row["port"], row.get("login") or options.password, wanted, out)
-        except (NoBoard, Refused) as error:
-            result = {"port": row["port"], "settings": wanted, "works": False, "why": str(error)}
-            out.say(str(error), "red")
-        result["settings"].pop("password", None)
-        results.append(result)
-        if result["works"]:
-            done[key] = result
-            part = noted.with_suffix(".part")
-            part.write_text(json.dumps(done, indent=2))
-            part.replace(noted)
-    out.result = results
-    bad = [result for result in results if not result["works"]]
-    out.say("%d boards: %d work, %d do not" % (len(results), len(results) - len(bad), len(bad)))
-    out.table([dict(result, state="works" if result["works"] else result["why"])
-               for result in results], ("port", "address", "mac", "state"))
-    return 1 if bad else 0
