@@ -4,6 +4,9 @@ import sys
 from spinetcli.deploy import _STACK, FIRMWARE
 
 
+BOARDS = FIRMWARE / "boards"
+
+
 def rules():
     """The module `app.config` of the firmware."""
     for folder in (FIRMWARE, _STACK.parent):
@@ -11,13 +14,17 @@ def rules():
             sys.path.append(str(folder))
     from app import config
 
-    config.BOARDS = str(FIRMWARE / "boards") + "/"
+    config.BOARDS = str(BOARDS) + "/"
     return config
 
 
 def check(name, text):
     """ValueError, in the board's words, if the setting `name` cannot be `text`."""
     config = rules()
+    if name == "board" and text:
+        known = sorted(path.stem for path in BOARDS.glob("*.json"))
+        if text not in known:
+            raise ValueError("%s: there is no such profile, but %s" % (text, ", ".join(known)))
     settings = {key: value.copy() if isinstance(value, (dict, list)) else value
                 for key, value in config.DEFAULTS.items()}
     if text or name not in ("board", "gateway", "mac", "password", "dns", "ntp"):

@@ -34,6 +34,8 @@ def read(path):
     path = pathlib.Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")     # as spreadsheets write it
+    except OSError as error:
+        raise ValueError("%s cannot be read: %s" % (path, error.strerror)) from None
     except UnicodeDecodeError as error:
         raise ValueError("%s: not a text in UTF-8 (%s)" % (path, error.reason)) from None
     wrong = []
@@ -122,9 +124,10 @@ def look(row, path, wrong):
             checks.check(name, value)
         except ValueError as error:
             near = difflib.get_close_matches(name, [*checks.rules().keys(), *OWN], 1)
-            hint = ", perhaps %s is meant" % near[0] if near and "no such setting" in str(
-                error) else ""
-            wrong.append("%s, %s: %s%s" % (where, name, error, hint))
+            said = str(error)
+            if said.startswith(name + ": there is no such setting"):
+                said = said[len(name) + 2:] + (", perhaps %s is meant" % near[0] if near else "")
+            wrong.append("%s, %s: %s" % (where, name, said))
     if len(wrong) == before and row.get("address"):
         try:
             checks.check_gateway(row["address"], row.get("gateway"))
@@ -134,15 +137,15 @@ def look(row, path, wrong):
 
 def unique(rows, path, wrong):
     """No two boards at one port, or of one name or address."""
-    for name in _UNIQUE:
-        first = {}
-        for row in rows:
+    first = {}
+    for row in rows:
+        for name in _UNIQUE:
             value = row.get(name, "").lower()
             if name == "address":
                 value = value.partition("/")[0]
             if value in ("", "dhcp"):
                 continue
-            if value in first:
+            if (name, value) in first:
                 wrong.append("%s:%d, %s: %s is that of line %d already" % (
-                    path, row.line, name, row[name], first[value]))
-            first.setdefault(value, row.line)
+                    path, row.line, name, row[name], first[name, value]))
+            first.setdefault((name, value), row.line)

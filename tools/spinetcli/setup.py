@@ -2,17 +2,16 @@
 import json
 import time
 
-from spinetcli.deploy import FIRMWARE
+from spinetcli import checks
 from spinetcli.link import Board, Refused, choose
 
-BOARDS = FIRMWARE / "boards"
 _UP_S = 25
 
 
 def profiles():
     """{name: what it is} of all board profiles."""
     return {path.stem: json.loads(path.read_text())["about"]
-            for path in sorted(BOARDS.glob("*.json"))}
+            for path in sorted(checks.BOARDS.glob("*.json"))}
 
 
 def configure(options, out):
@@ -36,35 +35,69 @@ def pair(text):
 
 def questions(now, out):
     """Ask a person; only what differs from what is set."""
-    from rich.prompt import Confirm, Prompt
+    from rich.prompt import Confirm
 
     known = profiles()
     out.table([{"board": name, "what it is": about} for name, about in known.items()],
               ("board", "what it is"))
     answers = {
-        "board": Prompt.ask("Board", choices=list(known), console=out.text, show_choices=False,
-                         default=now["board"] or "w5500-evb-pico"),
-        "hostname": Prompt.ask("Name", console=out.text, default=now["hostname"]),
+        "board": ask(out, "board", "Board", now["board"] or "w5500-evb-pico"),
+        "hostname": ask(out, "hostname", "Name", now["hostname"]),
     }
     if Confirm.ask("Address by DHCP", console=out.text, default=now["address"] == "dhcp"):
         answers["address"] = "dhcp"
         answers["gateway"] = ""
     else:
-        answers["address"] = Prompt.ask("Address, such as 192.168.1.20/24", console=out.text)
-        answers["gateway"] = Prompt.ask("Gateway", console=out.text)
-        answers["dns"] = Prompt.ask("Name server", console=out.text, default=answers["gateway"])
+        had = now["address"] != "dhcp"
+        address = answers["address"] = ask(
+            out, "address", "Address, such as 192.168.1.20/24", now["address"] if had else None)
+        answers["gateway"] = ask(
+            out, "gateway", "Gateway, - for none", now["gateway"] if had else None,
+            lambda text: checks.check_gateway(address, text))
+        answers["dns"] = ask(out, "dns", "Name servers, - for none", answers["gateway"] or "-")
     return {name: value for name, value in answers.items() if value != now.get(name)}
 
 
+def ask(out, name, text, default, more=None):
+    """What a person wants a setting to be; asked again, with the reason, while it cannot be that."""
+    from rich.prompt import Prompt
+
+    while True:
+        answer = Prompt.ask(text, console=out.text, default=default)
+        answer = "" if answer in (None, "-") else answer.strip()
+        try:
+            if not answer and name in ("board", "hostname", "address"):
+                raise ValueError("something must be said here")
+            if name == "address" and answer == "dhcp":
+                raise ValueError("an address such as 192.168.1.20/24 is wanted here")
+            checks.check(name, answer)
+            if more:
+                more(answer)
+            return answer
+        except ValueError as error:
+            out.say(str(error), "red")
+
+
 def apply(port, password, wanted, out):
-    """Set and save, restart the board, wait for its address and ping the gateway."""
+    """Set and save, restart the board, wait for its address and ping the gateway.
+
+    What is cut short, or refused, before it is saved leaves the board as it was.
+    """
     with Board(port, password) as board:
-        for name, value in wanted.items():
-            # (What is empty is given in quotes.)
-            board.ask('set %s "%s"' % (name, value))
-        board.ask("save")
+        try:
+            for name, value in wanted.items():
+                # (What is empty is given in quotes.)
+                board.ask('set %s "%s"' % (name, value))
+            board.ask("save")
+        except (Refused, KeyboardInterrupt) as error:
+            if isinstance(error, KeyboardInterrupt):
+                board.interrupt()
+                board.read_until((b"}\r\n",), 0.5)
+            board.ask("load")
+            raise
         board.ask("reboot")
-        out.say("saved: " + (", ".join("%s=%s" % item for item in wanted.items()) or "no change"))
+        out.say("saved: " + (", ".join("%s=%s" % item for item in wanted.items()
+                                       if item[0] != "password") or "no change"))
     time.sleep(1.5)
     if wanted.get("password"):
         password = wanted["password"]
