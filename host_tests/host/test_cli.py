@@ -1,6 +1,7 @@
 """The program `spinet`, and mpremote, at the serial line of a virtual board."""
 import hashlib
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -238,3 +239,25 @@ def test_mpremote_itself(desk):
     assert mpremote("resume", "eval", "6*7").stdout.strip() == "42"
     # Without `resume` it resets first: then main.py has not run.
     assert mpremote("exec", "print('the_board' in globals())").stdout.strip() == "False"
+
+
+def test_one_command_after_the_other(desk):
+    """What needs the MicroPython prompt ends when the board's program runs again: no command that
+    follows at once finds a board that is just starting."""
+    for words in (("install", "--part", "www"), ("install", "--part", "boards"), ("status",)):
+        status, text, error = spinet(*words, "--port", desk.board.path, timeout=30)
+        assert status == 0 or words == ("status",) and "address none" in text, text + error
+        assert "safe mode" not in text + error
+
+
+def test_a_board_that_hangs_is_said_to(tmp_path):
+    """Nothing comes from it, to any command."""
+    import pty
+
+    master, slave = pty.openpty()
+    for words in (("status",), ("install", "--part", "www")):
+        status, _, error = spinet(*words, "--port", os.ttyname(slave), timeout=60)
+        assert status == 3, error
+        assert "answers as spinet's console does" in error or "no MicroPython prompt" in error
+    os.close(master)
+    os.close(slave)

@@ -131,12 +131,8 @@ class Board:
         self.serial.close()
 
     def read_until(self, marks, seconds):
-        """What comes until one of `marks` ends it, or nothing has come for so long."""
-        data = b""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not any(data.endswith(mark) for mark in marks):
-            data += self.serial.read(self.serial.in_waiting or 1)
-        return data
+        """What comes until one of `marks` ends it, or so long."""
+        return read_until(self.serial, seconds, lambda data: data.endswith(marks))
 
     def enter(self):
         """Get to the console, and into its mode for programs."""
@@ -209,21 +205,44 @@ class Prompt:
         from mpremote.transport import TransportError
         from mpremote.transport_serial import SerialTransport
 
-        open_line(self.port, 0).close()         # says in words why not
+        self.interrupt()
         try:
-            self.transport = SerialTransport(self.port)
+            self.transport = SerialTransport(self.port, timeout=0.5)  # or this hangs with the board
             self.transport.enter_raw_repl(soft_reset=True)
         except (TransportError, OSError) as error:
-            raise NoBoard(
-                "no MicroPython prompt on %s (%s). A console with a password keeps it: press "
-                "reset and Ctrl-C within half a second" % (self.port, error)) from None
+            raise NoBoard("no MicroPython prompt on %s (%s)" % (self.port, error)) from None
         return self.transport
 
+    def interrupt(self):
+        """End what runs.  A board that has just started takes the first Ctrl-C for safe mode."""
+        with open_line(self.port, 0.1) as line:
+            for _ in range(3):
+                line.write(b"\r\x02\x03")
+                seen = read_until(line, 1.5, lambda data: data.endswith((b">>> ", b"password: ")))
+                if seen.endswith(b"password: "):
+                    raise NoBoard(
+                        "the console of %s asks for its password, and keeps the MicroPython prompt "
+                        "until then: press reset and Ctrl-C within half a second" % self.port)
+                if seen.endswith(b">>> "):
+                    return
+
     def __exit__(self, *_):
+        line = self.transport.serial
         try:
             self.transport.exit_raw_repl()
-            self.transport.serial.write(b"\x04")
-            self.transport.serial.flush()
+            line.write(b"\x04")
+            # Until it runs: who comes at once would disturb it.
+            read_until(line, 5, lambda data: b"reboot" in data and data.rpartition(
+                b"reboot")[2].rstrip().endswith((b"spinet>", b"password:", b">>>")))
         except OSError:
             pass
         self.transport.close()
+
+
+def read_until(line, seconds, enough):
+    """What comes from a serial line until `enough(data)`, or so long."""
+    data = b""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not enough(data):
+        data += line.read(line.in_waiting or 1)
+    return data

@@ -4,6 +4,7 @@ import os
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -34,13 +35,13 @@ class Out:
             self.notes.print("spinet: " + text, style="red", markup=False)
 
     def table(self, rows, heads):
-        """Dicts in columns."""
+        """Dicts in columns; the last one is folded where the terminal is narrow, none is cut."""
         table = Table(box=None, pad_edge=False)
         for head in heads:
-            table.add_column(head, no_wrap=True)
+            table.add_column(head, no_wrap=head != heads[-1], overflow="fold")
         for row in rows:
-            table.add_row(*[str(row.get(head, "")) for head in heads])
-        self.text.print(table)
+            table.add_row(*[escape(str(row.get(head, ""))) for head in heads])
+        self.text.print(table, width=None if self.text.is_terminal else 200)
 
     def progress(self, what, total, unit="bytes"):
         """A bar on standard error, in a `with`: call `advance(n)` on it.

@@ -3,7 +3,7 @@ import json
 import time
 
 from spinetcli import checks
-from spinetcli.link import Board, Refused, choose
+from spinetcli.link import Board, Refused, choose, ports
 
 _UP_S = 25
 
@@ -17,13 +17,28 @@ def profiles():
 def configure(options, out):
     """Ask, or take what the command line says; set, save, restart, and look whether it works."""
     wanted = dict(pair(text) for text in options.settings)
-    port = choose(options.port)
+    port = choose(options.port) if wanted else choose_by_asking(options.port, out)
     if not wanted:
         with Board(port, options.password) as board:
             now = {row["setting"]: row["value"] for row in board.ask("get")}
         wanted = questions(now, out)
     out.result = apply(port, options.password, wanted, out)
     return 0 if out.result["works"] else 1
+
+
+def choose_by_asking(port, out):
+    """The port to use: asks where several boards are here."""
+    from rich.prompt import Prompt
+
+    likely = [found for found in ports() if found["likely"]]
+    if port or len(likely) < 2:
+        port = choose(port)
+        out.say("the board on %s" % port)
+        return port
+    out.table(likely, ("port", "serial", "maker", "about"))
+    names = [found["port"] for found in likely]
+    return Prompt.ask("Port", choices=names, show_choices=False, console=out.text,
+                      default=names[0])
 
 
 def pair(text):
@@ -59,7 +74,7 @@ def questions(now, out):
 
 
 def ask(out, name, text, default, more=None):
-    """What a person wants a setting to be; asked again, with the reason, while it cannot be that."""
+    """What a setting is to be; asked again, with the reason, while it cannot be that."""
     from rich.prompt import Prompt
 
     while True:
