@@ -162,7 +162,7 @@ def test_console_has_history_and_completion(desk):
         tmux.type("dhcp")
         tmux.see("10.0.2.2")
         tmux.key("Up", "Up")
-        tmux.see("are left\nspinet> hostname\n")
+        tmux.see("are left\nspinet> hostname")
         tmux.key("C-u")
         tmux.tmux("send-keys", "-l", "show sockts")
         tmux.key("Left", "Left", "e")

@@ -15,11 +15,12 @@ exit status: 0 all is well, 1 the board says no or is not well, 2 the command li
 import argparse
 import pathlib
 import sys
+import textwrap
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from spinetcli import deploy, doctor, live, provision, setup  # noqa: E402
+from spinetcli import deploy, doctor, examples, live, provision, setup  # noqa: E402
 from spinetcli.link import NoBoard, Refused, ports  # noqa: E402
 from spinetcli.out import Out  # noqa: E402
 
@@ -55,7 +56,10 @@ def parser():
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name, function, about):
-        sub = commands.add_parser(name, parents=[common], help=about, description=about)
+        sub = commands.add_parser(
+            name, parents=[common], help=about, description="\n".join(textwrap.wrap(about, 90)),
+            epilog=examples.EXAMPLES[name],
+            formatter_class=argparse.RawDescriptionHelpFormatter)
         sub.set_defaults(function=function)
         return sub
 
