@@ -22,8 +22,9 @@ serial: env ## a virtual board as a serial device, build/ttyBOARD, for its conso
 pico: env ## an emulated Pico with real firmware in place of the virtual board (CHIP=, TAP=, PORT=)
 	@$(PY) tools/run.py --runtime pico --flash build/pico
 
-firmware: env ## an image with spinet frozen in (BOARD=pico, PARTS="w5500 dhcp", MICROPY_DIR=tree)
-	@$(PY) tools/image.py $(or $(BOARD),pico) --parts "$(PARTS)" $(if $(MICROPY_DIR),--micropython $(MICROPY_DIR))
+firmware: env ## an image with spinet frozen in (BOARD=pico, PARTS="w5500 dhcp", MICROPY_DIR=tree, MANIFEST=yours)
+	@$(PY) tools/image.py $(or $(BOARD),pico) --parts "$(PARTS)" \
+		$(if $(MICROPY_DIR),--micropython $(MICROPY_DIR)) $(if $(MANIFEST),--manifest $(MANIFEST))
 
 test-pico: ## only the tests on the emulated Pico; builds its firmware
 	@$(PYTHON) tools/env.py --tests

@@ -15,6 +15,7 @@ import sys
 sys.path.insert(0, os.path.abspath("../tools"))
 import frozen  # noqa: E402
 
-options.defaults(parts="", modules="")   # noqa: F821 - MicroPython's, as all that follows
-for directory, file in frozen.stage(options.parts.split(), options.modules.split()):     # noqa: F821
+options.defaults(parts="", modules="", to="")    # noqa: F821 - MicroPython's, as all that follows
+words = options.parts.split(), options.modules.split()      # noqa: F821
+for directory, file in frozen.stage(options.to, *words):    # noqa: F821
     freeze(directory, file)     # noqa: F821

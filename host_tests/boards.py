@@ -4,6 +4,7 @@ import json
 import pathlib
 import random
 import socket
+import struct
 import threading
 import time
 import urllib.error
@@ -182,3 +183,41 @@ def exchange(sock, data):
 def pattern(n):
     """`n` bytes in which a lost, doubled or moved piece shows."""
     return random.Random(n).randbytes(n)
+
+
+@contextlib.contextmanager
+def udp_server(port, answer):
+    """A UDP server of this host on a port of the system's; skips where that is not to be had."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.bind(("127.0.0.1", port))
+    except OSError as error:
+        pytest.skip("UDP port %d of 127.0.0.1 is not to be had: %s" % (port, error))
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                data, peer = sock.recvfrom(2000)
+                sock.sendto(answer(data), peer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        sock.close()
+
+
+def name_answer(query):
+    """An A or PTR record for whatever is asked."""
+    end = query.index(b"\0", 12) + 5
+    kind = struct.unpack(">H", query[end - 4:end - 2])[0]
+    data = bytes((192, 0, 2, 7)) if kind == 1 else b"\4desk\7example\0"
+    return (query[:2] + b"\x85\x80\0\1\0\1\0\0\0\0" + query[12:end] + b"\xc0\x0c"
+            + struct.pack(">HHIH", kind, 1, 60, len(data)) + data)
+
+
+def time_answer(query):
+    """SNTP: it is 2027-01-15 08:00:00 UTC."""
+    stamp = struct.pack(">II", 1800000000 + 2208988800, 0)
+    return b"\x24\x02\0\0" + bytes(12) + stamp + query[40:48] + stamp + stamp

@@ -16,7 +16,8 @@ sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tools")]
 
 from pico import device  # noqa: E402
 from pico.emulator import Pico  # noqa: E402
-from pico.peer import Peer  # noqa: E402
+from pico.peer import MAC, Peer  # noqa: E402
+from spinet.ports.spichip import mac_address  # noqa: E402
 
 BOARD = "10.0.0.15"
 MHZ = 125
@@ -72,6 +73,30 @@ print("DONE")
 while True:
     stack.wait(stack.poll() or 1)
 """
+# The driver by itself, one frame at a time: cycles of a call, the least of some (twice a second a
+# call looks after link and registers too).
+BARE = """
+import time
+cycles = machine.mem32
+buf = bytearray(1514)
+def least(work, *args):
+    found = []
+    for _ in range(%(rounds)d):
+        print("GO")
+        time.sleep_ms(20)
+        before = cycles[0x400f0000]
+        done = work(*args)
+        found.append(cycles[0x400f0000] - before & 0xffffffff)
+        assert done
+    return min(found)
+empty = least(lambda *args: True, buf)
+found = [least(port.recv, buf) - empty for _ in %(sizes)r]
+found += [least(port.send, buf, n) - empty for n in %(sizes)r]
+print("BARE", *found)
+"""
+SIZES = (60, 1514)          # of a frame
+ROUNDS = 4
+PINGS = 20
 DRIVERS = {"w5500": "W5500", "enc28j60": "ENC28J60"}
 
 
@@ -116,20 +141,20 @@ class Bench:
         return [int(word) for word in self.pico.expect(b"\r\n").split()]
 
     def transfer(self, total):
-        """[(KB/s, cycles per frame of data, busy share)] in and out, and a ping's microseconds."""
+        """[(KB/s, cycles per frame of data, busy share)] in and out; of a ping (us, cycles)."""
         pico, peer = self.pico, self.peer
         program = self.source + TRANSFER % {"total": total, "ring": self.ring}
         pico.write(program.encode() + b"\x04")
         pico.expect(b"READY", 30000)
         peer.drive(pico)
         peer.stack.tcp.sndbuf = peer.stack.tcp.rcvbuf = 65535
-        pings = [self.ping() for _ in range(5)]
+        ping = self.pings(PINGS)
         s = peer.stack.socket()
         s.settimeout(60)
         s.connect((BOARD, 5000))
         found = []
-        for name, work in (("to_chip", lambda: self.send(s, total)),
-                           ("to_host", lambda: self.receive(s))):
+        for title, name, work in (("in:", "to_chip", lambda: self.send(s, total)),
+                                  ("out:", "to_host", lambda: self.receive(s))):
             if self.profile:
                 pico.profile()
             before = pico.nanos, pico.cycles, pico.asleep, peer.cable.count[name]
@@ -138,9 +163,44 @@ class Bench:
                 b - a for a, b in zip(before, (pico.nanos, pico.cycles, pico.asleep,
                                                peer.cable.count[name])))
             if self.profile:
+                print(title)
                 show(pico.profile(), self.profile)
             found.append((n * 1e6 / nanos, (cycles - asleep) / frames, 1 - asleep / cycles))
-        return found, min(pings) / 1000
+        return found, ping
+
+    def bare(self):
+        """Cycles in the driver to receive a frame of each of SIZES, and to send one."""
+        pico, peer = self.pico, self.peer
+        pico.write((self.source + BARE % {"rounds": ROUNDS, "sizes": SIZES}).encode() + b"\x04")
+        for n in (0,) + SIZES:
+            for _ in range(ROUNDS):
+                pico.expect(b"GO\r\n", 30000)
+                if n:
+                    frame = mac_address(peer.dhcp.leases()[0][1]) + MAC + b"\x88\xb5"
+                    peer.cable.put(peer.cable.to_chip, frame + bytes(n - 14), "to_chip")
+                    pico.chip.service()
+        pico.expect(b"BARE ", 30000)
+        found = [int(word) for word in pico.expect(b"\r\n").split()]
+        return found[:len(SIZES)], found[len(SIZES):]
+
+    def pings(self, count):
+        """The shortest in microseconds, and the cycles that each took, all the Pico did counted."""
+        pico = self.pico
+        self.ping()
+        if self.profile:
+            pico.profile()
+        before = pico.cycles - pico.asleep
+        times = []
+        for _ in range(count):
+            times.append(self.ping())
+            end = pico.nanos + 5000000
+            while pico.nanos < end:
+                pico.run_to(end)
+        cycles = pico.cycles - pico.asleep - before
+        if self.profile:
+            print("a ping:")
+            show(pico.profile(), self.profile)
+        return min(times) / 1000, cycles / count
 
     def send(self, s, total):
         s.sendall(bytes(total))
@@ -200,21 +260,34 @@ def main():
     options = parser.parse_args()
     elf = str(device.IMAGE.parent / "work/firmware.elf") if options.profile else None
     image = options.image or device.firmware()
-    result = {"image": json.loads((device.IMAGE.parent / "sizes.json").read_text()), "rows": []}
-    print("chip       SPI MHz     in: KB/s  cycles  busy    out: KB/s  cycles  busy   ping ms")
+    result = {"image": json.loads((device.IMAGE.parent / "sizes.json").read_text()),
+              "rows": [], "drivers": []}
+    print("chip       SPI MHz     in: KB/s  cycles  busy    out: KB/s  cycles  busy   ping ms"
+          "  cycles")
     for chip, mhz, irq in (("w5500", 24, True), ("w5500", 12, True), ("w5500", 33, True),
                            ("w5500", 24, False), ("enc28j60", 12, True), ("enc28j60", 20, True)):
         if options.chip and chip not in options.chip:
             continue
         bench = Bench(image, chip, mhz, irq, profile=elf)
-        (into, out), ping = bench.transfer(options.kib * 1024)
+        (into, out), (ping, ping_cycles) = bench.transfer(options.kib * 1024)
         bench.close()
-        print("%-9s %5d %-5s %10.0f %8.0f %4.0f %% %10.0f %8.0f %4.0f %%  %7.2f" % (
+        print("%-9s %5d %-5s %10.0f %8.0f %4.0f %% %10.0f %8.0f %4.0f %%  %7.2f %8.0f" % (
             chip, mhz, "" if irq else "poll", into[0], into[1], 100 * into[2],
-            out[0], out[1], 100 * out[2], ping / 1000), flush=True)
+            out[0], out[1], 100 * out[2], ping / 1000, ping_cycles), flush=True)
         result["rows"].append({
             "chip": chip, "spi_mhz": mhz, "irq": irq, "in_kb_s": into[0], "out_kb_s": out[0],
-            "in_cycles": into[1], "out_cycles": out[1], "ping_us": ping})
+            "in_cycles": into[1], "out_cycles": out[1], "ping_us": ping,
+            "ping_cycles": ping_cycles})
+    for chip, mhz in (("w5500", 24), ("enc28j60", 12)):
+        if options.chip and chip not in options.chip:
+            continue
+        bench = Bench(image, chip, mhz)
+        received, sent = bench.bare()
+        bench.close()
+        print("%s at %d MHz, the driver alone, cycles a frame of %r bytes: received %r, sent %r" % (
+            chip, mhz, SIZES, received, sent), flush=True)
+        result["drivers"].append({"chip": chip, "spi_mhz": mhz, "bytes": SIZES,
+                                  "recv_cycles": received, "send_cycles": sent})
     bench = Bench(image, (options.chip or ["w5500"])[0], 12)
     stages = bench.memory()
     bench.close()

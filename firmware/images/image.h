@@ -5,4 +5,4 @@
 #define MICROPY_PY_CRYPTOLIB            (1)
 #define MICROPY_PY_WEBSOCKET            (1)
 // Where a name was found last, remembered for more names: a third of a frame's time is look-ups.
-#define MICROPY_OPT_MAP_LOOKUP_CACHE_SIZE (512)
+#define MICROPY_OPT_MAP_LOOKUP_CACHE_SIZE (4096)

@@ -7,9 +7,11 @@ from test_icmp import icmp
 from test_udp import bound, known, summed
 from w5500_kit import Host
 
-from spinet import Stack, background, socket
+from spinet import Stack, background
 from spinet.background import Background
 from spinet.ports.w5500 import W5500
+from spinet.sockbase import SOCK_DGRAM
+from spinet.sockdgram import DatagramSocket
 
 
 class Timer:
@@ -111,7 +113,7 @@ def test_every_way_into_the_stack_is_guarded():
         s = net.a.socket()
         s.setblocking(False)
         inside(s.connect, ("10.0.0.2", 81))
-        u = net.a.socket(socket.SOCK_DGRAM)
+        u = net.a.socket(SOCK_DGRAM)
         inside(u.sendto, b"x", ("10.0.0.2", 81))
         assert all([ok for _, ok in deferred]), deferred
     finally:
@@ -153,7 +155,7 @@ def test_what_is_being_sent_is_never_overwritten():
 
 def test_a_call_that_fails_leaves_nothing_behind():
     n = known()
-    s = n.stack.socket(socket.SOCK_DGRAM)
+    s = n.stack.socket(SOCK_DGRAM)
     s.setblocking(False)
     b, timer = in_background(n.stack)
     try:
@@ -219,15 +221,15 @@ def test_the_interrupt_line_of_a_chip():
 
 
 def test_without_it_nothing_is_wrapped():
-    method = socket.DatagramSocket.sendto
+    method = DatagramSocket.sendto
     n = known()
     b, _ = in_background(n.stack)
     other, _ = in_background(known().stack)
-    assert socket.DatagramSocket.sendto is not method
+    assert DatagramSocket.sendto is not method
     b.stop()
-    assert socket.DatagramSocket.sendto is not method, "there is another"
+    assert DatagramSocket.sendto is not method, "there is another"
     other.stop()
-    assert socket.DatagramSocket.sendto is method and not background._wrapped
+    assert DatagramSocket.sendto is method and not background._wrapped
 
 
 class Sink:

@@ -120,6 +120,7 @@ def test_source_zero_is_taken_in_a_broadcast():
 def test_loopback_and_own_addresses_stay_inside():
     n = Lone()
     seen = Seen(n)
+    assert not n.stack.lo.tx, "who does not talk to himself has no buffer for it"
     for dst in (b"\x7f\0\0\1", b"\x7f\1\2\3", b"\x0a\0\0\1"):
         path = n.stack.path(dst, 99)
         path.ip.tx[path.ip.hdr] = 0x55

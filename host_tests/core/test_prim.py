@@ -321,6 +321,73 @@ def exercise(m, a, b):
     m.copy(b, 2, a, 54, 1460)
 
 
+def segment(n, tos=0, frag=0x4000, proto=6, total=None, flags=0x18, stamp=5):
+    """A frame with `n` bytes, and the MAC address, IPv4 header and TCP header that expect it."""
+    mac = b"\x02\0\0\0\0\x0f"
+    ip = bytearray(b"\x45\0\0\0\0\0\x40\0\x40\x06\0\0\x0a\0\0\x0f\x0a\0\0\x01")
+    tcp = bytearray(b"\x13\x88\xc0\x01\0\0\0\x07\xff\xff\xff\xfe\x80\0\0\0\0\0\0\0"
+                    b"\1\1\x08\x0a\0\0\0\0\xff\xff\xff\xfd")
+    frame = bytearray(66 + n)
+    frame[0:6] = mac
+    frame[6:14] = b"\x02\0\0\0\0\x01\x08\0"
+    total = 52 + n if total is None else total
+    frame[14:34] = bytes((0x45, tos, total >> 8, total & 255, 1, 2, frag >> 8, frag & 255, 64,
+                          proto, 0, 0)) + ip[16:20] + ip[12:16]
+    k = naive_cksum(frame[14:34]) ^ 0xFFFF
+    frame[24:26] = bytes((k >> 8, k & 255))
+    frame[34:38] = tcp[2:4] + tcp[0:2]
+    frame[38:42] = tcp[8:12]
+    frame[46:48] = bytes((0x80, flags))
+    frame[54:62] = tcp[20:24] + ((0xFFFFFFFD + stamp) % (1 << 32)).to_bytes(4, "big")
+    return frame, mac, ip, tcp
+
+
+def test_foresee_takes_what_is_expected_and_nothing_else():
+    if prim.foresee is None:
+        return
+    for n in (0, 1, 1448):
+        for tos in (0, 1, 2, 0xFC):
+            frame, mac, ip, tcp = segment(n, tos)
+            assert prim.foresee(frame, 0, len(frame), mac, ip, tcp) == n
+            inside = bytearray(2) + frame + bytearray(4)        # with what the link padded
+            assert prim.foresee(inside, 2, len(inside), mac, ip, tcp) == n
+            assert prim.foresee(inside, 2, len(inside) - 5, mac, ip, tcp) == -1
+    for wrong in (dict(tos=3), dict(frag=0x2000), dict(frag=1), dict(frag=0x1F00), dict(proto=17),
+                  dict(total=51), dict(total=153), dict(flags=0x11), dict(flags=0x12),
+                  dict(flags=0x14), dict(flags=0x30), dict(flags=0x50), dict(flags=0x90),
+                  dict(flags=8), dict(stamp=-1), dict(stamp=1 << 31)):
+        frame, mac, ip, tcp = segment(100, **wrong)
+        assert prim.foresee(frame, 0, len(frame), mac, ip, tcp) == -1, wrong
+    for stamp in (0, 1, 2, 3, (1 << 31) - 1):
+        frame, mac, ip, tcp = segment(100, stamp=stamp)
+        assert prim.foresee(frame, 0, len(frame), mac, ip, tcp) == 100, stamp
+
+
+def test_foresee_looks_at_every_bit():
+    if prim.foresee is None:
+        return
+    frame, mac, ip, tcp = segment(9)
+    free = set()            # of bits: another station, its acknowledgement, window, PSH, checksum
+    for first, end in ((6, 12), (42, 46), (48, 54), (62, 75)):
+        free.update(range(8 * first, 8 * end))
+    free.add(8 * 47 + 3)
+    free.update(range(8 * 58, 8 * 62))          # the clock is held above
+    free.remove(8 * 6)
+    for bit in range(8 * len(frame)):
+        frame[bit >> 3] ^= 1 << (bit & 7)
+        if bit >> 3 not in range(58, 62):
+            got = prim.foresee(frame, 0, len(frame), mac, ip, tcp)
+            assert got == (9 if bit in free else -1), (bit >> 3, bit & 7)
+        frame[bit >> 3] ^= 1 << (bit & 7)
+    mac = bytearray(mac)
+    for header, first, end in ((mac, 0, 6), (ip, 12, 20), (tcp, 0, 4), (tcp, 8, 12), (tcp, 20, 24)):
+        for bit in range(8 * first, 8 * end):
+            header[bit >> 3] ^= 1 << (bit & 7)
+            assert prim.foresee(frame, 0, len(frame), mac, ip, tcp) == -1, (first, bit)
+            header[bit >> 3] ^= 1 << (bit & 7)
+    assert prim.foresee(frame, 0, len(frame), mac, ip, tcp) == 9
+
+
 def exercise_ticks():
     prim.ticks_diff(prim.ticks_add(prim.ticks_ms(), 0x1FFFFFFF), 3)
     prim.ticks_diff(0, HIGH)
@@ -336,6 +403,12 @@ def test_nothing_allocates():
         exercise(m, a, b)
         heap_locked(lambda m=m: exercise(m, a, b))
     heap_locked(exercise_ticks)
+
+
+def test_foresee_does_not_allocate():
+    if prim.foresee is not None:
+        frame, mac, ip, tcp = segment(1448)
+        heap_locked(lambda: prim.foresee(frame, 0, 1514, mac, ip, tcp))
 
 
 def test_large_sums_do_not_allocate():

@@ -56,7 +56,7 @@ def test_datagrams_are_told_apart():
 def test_overlap_drops_the_datagram_and_what_still_comes_of_it():
     for a, b in (((0, 1600), (800, 2400)), ((800, 2400), (0, 1600)), ((0, 2400), (800, 1600)),
                  ((800, 1600), (0, 2400))):
-        n = known()
+        n = known(mtu=4096)
         seen = Seen(n)
         n.give(piece(*a), piece(*b))
         assert n.ip.count["overlap"] == 1
@@ -88,7 +88,7 @@ def test_fragments_that_cannot_be():
 
 
 def test_the_number_of_datagrams_is_bounded():
-    n = known()
+    n = known(mtu=4096)
     for ident in range(100):
         n.give(piece(0, 800, ident=ident))
     assert len(n.ip.fragments().datagrams) == 16
@@ -119,7 +119,7 @@ def test_what_is_not_complete_after_thirty_seconds_is_forgotten():
 
 
 def test_header_of_the_first_fragment_is_the_one_that_counts():
-    n = known()
+    n = known(mtu=4096)
     seen = Seen(n)
     n.give(ether(ipv4("10.0.0.1", 99, DATA[1600:], ident=5, frag=200, ttl=3)))
     n.give(ether(ipv4("10.0.0.1", 99, DATA[:1600], ident=5, frag=0x2000, ttl=9,

@@ -243,12 +243,13 @@ def test_whole_transfers_over_a_cable_that_loses_and_reorders():
 
 
 def test_reordering_alone_costs_little():
-    again = []
-    for on in (False, True):
-        rand = Random(3)
-        net = Net(lambda frame, to_b: [(frame, 3)] if rand.below(10) == 0 else [frame],
-                  delay_ms=10, rcvbuf=32768, sndbuf=32768)
-        net.a.tcp.rack = on
-        transfer(net, 400000)
-        again.append(net.a.tcp.count["retransmit"])
-    assert again[1] * 4 <= again[0] or again[1] <= 2, again
+    again = [0, 0]
+    for seed in range(3, 7):
+        for on in (False, True):
+            rand = Random(seed)
+            net = Net(lambda frame, to_b: [(frame, 3)] if rand.below(10) == 0 else [frame],
+                      delay_ms=10, rcvbuf=32768, sndbuf=32768)
+            net.a.tcp.rack = on
+            transfer(net, 300000)
+            again[on] += net.a.tcp.count["retransmit"]
+    assert again[1] * 4 <= again[0], again

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import dist
 from board import launch
 from board.device import Device
 from boards import need_runtime
@@ -199,8 +200,10 @@ def test_install_on_a_new_board(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_new_board_is_up_after_install_and_configure(tmp_path):
-    """All of it: a blank flash, the stack compiled for the board, its settings, its address."""
+@pytest.mark.parametrize("archive", [False, True])
+def test_a_new_board_is_up_after_install_and_configure(tmp_path, archive):
+    """All of it: a blank flash, the stack compiled for the board or from an archive, its settings,
+    its address."""
     need_runtime("micropython")
     flash = tmp_path / "flash"
     with Desk(flash, settings={}) as desk:
@@ -213,7 +216,8 @@ def test_a_new_board_is_up_after_install_and_configure(tmp_path):
         desk.board.start()
         desk.terminal.serial.close()
         time.sleep(1)
-        status, text, error = spinet("install", "--mpy", "--port", desk.board.path, "--json",
+        how = ["--from", dist.archive("x64", tmp_path / "dist")] if archive else ["--mpy"]
+        status, text, error = spinet("install", *how, "--port", desk.board.path, "--json",
                                      timeout=100)
         assert status == 0, text + error
         copied = json.loads(text)["copied"]

@@ -12,7 +12,7 @@ import zlib
 
 import pytest
 
-from boards import SERVICES, need_runtime
+from boards import SERVICES, name_answer, need_runtime, time_answer, udp_server
 from terminal import PROMPT, Desk, Terminal
 
 COMMANDS = (
@@ -174,38 +174,6 @@ def test_traceroute(term):
         term.see("interrupted\r\n" + PROMPT)
 
 
-@contextlib.contextmanager
-def udp_server(port, answer):
-    """A UDP server of this host on a port of the system's; skips where that is not to be had."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.bind(("127.0.0.1", port))
-    except OSError as error:
-        pytest.skip("UDP port %d of 127.0.0.1 is not to be had: %s" % (port, error))
-
-    def serve():
-        with contextlib.suppress(OSError):
-            while True:
-                data, peer = sock.recvfrom(2000)
-                sock.sendto(answer(data), peer)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        sock.close()
-
-
-def name_answer(query):
-    """An A or PTR record for whatever is asked."""
-    end = query.index(b"\0", 12) + 5
-    kind = struct.unpack(">H", query[end - 4:end - 2])[0]
-    data = bytes((192, 0, 2, 7)) if kind == 1 else b"\4desk\7example\0"
-    return (query[:2] + b"\x85\x80\0\1\0\1\0\0\0\0" + query[12:end] + b"\xc0\x0c"
-            + struct.pack(">HHIH", kind, 1, 60, len(data)) + data)
-
-
 def test_dns_and_resolve(term):
     assert term.do("dns 10.0.2.2") == ["name servers: 10.0.2.2  (`save` keeps it)"]
     assert term.do("dns") == ["name servers: 10.0.2.2"]
@@ -218,12 +186,7 @@ def test_dns_and_resolve(term):
 
 
 def test_ntp(term):
-    def answer(query):
-        now = 1800000000 + 2208988800
-        stamp = struct.pack(">II", now, 0)
-        return b"\x24\x02\0\0" + bytes(12) + stamp + query[40:48] + stamp + stamp
-
-    with udp_server(123, answer):
+    with udp_server(123, time_answer):
         (line,) = term.do("ntp 10.0.2.2")
     assert line.startswith("2027-01-15 08:00:00 UTC by 10.0.2.2 (stratum 2), ")
     assert "this clock was" in line

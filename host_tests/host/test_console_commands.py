@@ -1,8 +1,14 @@
 """Every command of the console, in the mode for programs; a new one without a row here fails."""
 import pathlib
+import shutil
+import socket
+import subprocess
+import threading
+import time
 
 import pytest
 
+from boards import SERVICES, name_answer, time_answer, udp_server
 from terminal import PROMPT, Desk
 
 # Command: what to type, and what the answer has: names of its records, or the error where it must
@@ -35,8 +41,9 @@ ELSEWHERE = {"repl": "test_repl_is_beside_and_the_network_goes_on",
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    with Desk(tmp_path_factory.mktemp("flash")) as desk:
+    with Desk(tmp_path_factory.mktemp("flash"), forwards=(*SERVICES, ("tcp", 5201))) as desk:
         desk.wait_address()
+        desk.terminal.desk = desk
         desk.terminal.key("json on\r")
         desk.terminal.see('{"ok": true}\r\n')
         yield desk.terminal
@@ -61,3 +68,110 @@ def test_for_a_program(program, name):
         return
     assert end == {"ok": True}, (records, end)
     assert wanted <= {key for record in records for key in record}, records
+
+
+@pytest.mark.parametrize("subject, wanted", [
+    ("interfaces", {"address", "link", "mac"}), ("arp", {"ip", "mac", "state"}),
+    ("routes", {"to", "by", "interface"}), ("sockets", {"type", "local", "state"}),
+    ("counters", {"layer"}), ("dhcp", {"state", "server"}), ("log", {"text"}),
+    ("services", {"name", "port", "open", "served"}), ("memory", {"free"}),
+    ("board", {"runtime", "spi_hz", "network"})])
+def test_show(program, subject, wanted):
+    records, end = program.ask("show " + subject)
+    assert end == {"ok": True} and wanted <= {key for record in records for key in record}, records
+
+
+def test_ping(program):
+    records, end = program.ask("ping 10.0.2.2 3 100")
+    assert end == {"ok": True}
+    assert [r["n"] for r in records if "n" in r] == [1, 2, 3]
+    assert records[-1]["sent"] == records[-1]["answered"] == 3
+    assert records[0]["from"] == "10.0.2.2" and records[0]["ms"] >= 0
+
+
+def test_traceroute(program):
+    records, end = program.ask("traceroute 10.0.2.2")
+    assert end == {"ok": True}
+    assert [(r["hop"], r["address"], len(r["ms"])) for r in records] == [(1, "10.0.2.2", 3)]
+
+
+def test_resolve(program):
+    program.ask("dns 10.0.2.2")
+    with udp_server(53, name_answer):
+        assert program.ask("resolve desk.example") == (
+            [{"name": "desk.example", "address": "192.0.2.7"}], {"ok": True})
+        assert program.ask("resolve 192.0.2.7") == (
+            [{"name": "desk.example", "address": "192.0.2.7"}], {"ok": True})
+    program.ask("dns auto")
+
+
+def test_ntp(program):
+    with udp_server(123, time_answer):
+        (record,), end = program.ask("ntp 10.0.2.2")
+    assert end == {"ok": True}
+    assert (record["unix"], record["stratum"], record["server"]) == (1800000000, 2, "10.0.2.2")
+
+
+@pytest.mark.parametrize("words", ["", " reverse", " udp"])
+def test_iperf(program, words):
+    if not shutil.which("iperf3"):
+        pytest.skip("needs the program iperf3")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = subprocess.Popen(["iperf3", "-s", "-1", "-p", str(port)], stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(0.5)
+        records, end = program.ask("iperf 10.0.2.2:%d 1%s" % (port, words), 40)
+    finally:
+        server.kill()
+        server.wait()
+    assert end == {"ok": True} and records[0] == {"seconds": 1}
+    result = records[-1]
+    assert result["bytes"] > 10000 and result["bits_per_second"] > 100000
+    assert bool(result["packets"]) == (words == " udp")
+
+
+def test_iperf_server(program):
+    if not shutil.which("iperf3"):
+        pytest.skip("needs the program iperf3")
+    program.key("iperf server\r")
+    program.see('"port": 5201')
+    subprocess.run(["iperf3", "-c", "127.0.0.1", "-p", str(program.desk.port(5201)), "-t", "1"],
+                   check=True, timeout=40, stdout=subprocess.DEVNULL)
+    program.see('"bits_per_second"')
+    program.key("\x03")
+    program.see("interrupted")
+    assert program.ask("hostname")[1] == {"ok": True}
+
+
+def test_capture_ends_after_its_seconds(program):
+    threading.Timer(0.3, program.desk.get, ("/status.json",)).start()
+    records, end = program.ask("capture 1000 2")
+    assert end == {"ok": True} and records[-1]["frames"] >= 8 and records[-1]["lost"] == 0
+    assert sum("pcap" in record for record in records) == records[-1]["frames"] + 1
+
+
+def test_dhcp_is_renewed(program):
+    assert program.ask("dhcp renew")[1] == {"ok": True}
+    end = time.monotonic() + 10
+    while program.desk.status()["counters"]["eth0.dhcp"]["ack"] < 2:
+        assert time.monotonic() < end, "no second answer of the server"
+        time.sleep(0.1)
+
+
+def test_reboot_and_factory_reset(tmp_path):
+    with Desk(tmp_path, settings={"services": {}}) as desk:
+        term = desk.terminal
+        term.see(PROMPT)
+        term.ready()
+        for command, name in (("reboot", "garden"), ("factory-reset yes", "spinet")):
+            term.key("json on\r")
+            term.see('{"ok": true}\r\n')
+            assert term.ask("hostname garden")[1] == {"ok": True}
+            assert not term.ask("reboot")[1]["ok"], "what is not saved would be lost"
+            assert term.ask("save")[1] == {"ok": True}
+            term.key(command + "\r")
+            term.see('{"ok": true}\r\n')
+            term.see(PROMPT)        # a new start is for people
+            term.ready()
+            assert term.do("hostname") == [name]

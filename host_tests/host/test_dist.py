@@ -7,6 +7,7 @@ import mpy
 import pytest
 
 import mp_runner
+from spinetcli import deploy
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,8 @@ def test_what_is_in_them(made):
     for arch, path in made.items():
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
-            assert {"README.txt", "LICENSE", "lib/spinet/__init__.mpy",
+            assert {"README.txt", "LICENSE", "main.py", "app/board.mpy", "www/index.html",
+                    "lib/microdot/microdot.mpy", "lib/spinet/__init__.mpy",
                     "lib/spinet/ports/w5500.mpy", "lib/spinet/tcp/__init__.mpy"} <= names
             # Native code is only for a processor that is named.
             assert ("lib/spinet/prim_viper.mpy" in names) == (arch != "any")
@@ -45,3 +47,17 @@ def test_it_runs_from_an_archive(made, arch, kind, tmp_path):
     interpreter = mpy.MPY_CROSS.with_name("micropython")
     done = subprocess.run([interpreter, "-c", program], capture_output=True, text=True, timeout=30)
     assert done.stdout.strip() == kind, done.stdout + done.stderr
+
+
+def test_what_a_board_can_load():
+    head = bytes((77, 6, 4 << 2, 31))       # armv6m
+    for arch in (4, 5, 7, 8):
+        deploy.fits(head, 6 | arch << 10)
+    deploy.fits(bytes((77, 6, 0, 31)), 6)
+    for loads, why in ((6 | 9 << 10, "for armv6m, the board's processor is xtensa"),
+                       (6 | 3 << 10, "is armv6"), (6, "of another kind"),
+                       (5 | 4 << 10, "version 6, the board loads version 5")):
+        with pytest.raises(ValueError, match=why):
+            deploy.fits(head, loads)
+    with pytest.raises(ValueError, match="for armv7m, the board's processor is armv6m"):
+        deploy.fits(bytes((77, 6, 5 << 2, 31)), 6 | 4 << 10)

@@ -118,18 +118,18 @@ def test_profiles_and_pages_come_from_the_image(firmware):
         assert b"enc28j60" in pico.output
 
 
-def test_parts_by_name(capsys):
-    names = {name for _, name in frozen.stage(["w5500", "dhcp"], where="parts")}
+def test_parts_by_name(tmp_path):
+    names = {name for _, name in frozen.stage(tmp_path, ["w5500", "dhcp"])}
     assert {"spinet/tcp/input.py", "spinet/ports/w5500.py", "spinet/dhcp.py"} <= names
     assert not {"spinet/ports/enc28j60.py", "spinet/mdns.py", "main.py"} & names
-    everything = {name for _, name in frozen.stage(where="parts")}
+    everything = {name for _, name in frozen.stage(tmp_path)}
     assert names < everything and {"main.py", "boot.py", "app/board.py"} <= everything
     with pytest.raises(SystemExit, match="no part wifi: there are app,"):
-        list(frozen.stage(["wifi"], where="parts"))
+        list(frozen.stage(tmp_path, ["wifi"]))
 
 
-def test_every_part_is_a_module_that_there_is():
-    modules = {name[len("spinet/"):-3] for _, name in frozen.stage(where="parts")
+def test_every_part_is_a_module_that_there_is(tmp_path):
+    modules = {name[len("spinet/"):-3] for _, name in frozen.stage(tmp_path)
                if name.startswith("spinet/")}
     for part, names in frozen.PARTS.items():
         assert set(names) <= modules, part
@@ -147,7 +147,7 @@ def test_no_native_module_has_more_names_than_the_emitter_takes(tmp_path):
     """MicroPython's for the Cortex-M0+ gets wrong what is behind the 287th."""
     if not mpy.MPY_CROSS.exists():
         pytest.skip("no mpy-cross here")
-    for folder, name in frozen.stage(where="parts"):
+    for folder, name in frozen.stage(tmp_path / "frozen"):
         if name[:-3].replace("spinet/", "", 1) in frozen.NATIVE:
             out = tmp_path / "module.mpy"
             subprocess.run([mpy.MPY_CROSS, "-march=armv6m", "-o", out, folder + "/" + name],
@@ -184,20 +184,41 @@ def test_the_same_image_wherever_it_is_built(firmware, tmp_path):
     assert (folder / "firmware.bin").read_bytes() == firmware.read_bytes()
 
 
+def listing(tree):
+    """What files there are in a directory, and when they were changed."""
+    return {path.relative_to(tree): path.lstat().st_mtime_ns for path in tree.rglob("*")}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_an_image_of_few_parts(firmware, tmp_path):
-    folder = image.build("pico-uart", "w5500 dhcp", to=tmp_path / "few", say=lambda text: None)
+def test_an_image_of_few_parts_and_a_module_of_the_users(firmware, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/blinker.py").write_text("import spinet\nPIN = 25\n")
+    (tmp_path / "mine/manifest.py").write_text('module("blinker.py")\n')
+    tree = image.micropython_tree.unpacked(print)
+    before = listing(tree)
+    folder = image.build("pico-uart", "w5500 dhcp", to=tmp_path / "few", say=lambda text: None,
+                         more=tmp_path / "mine/manifest.py")
+    assert listing(tree) == before, "nothing in MicroPython's tree is changed"
     assert (folder / "firmware.bin").stat().st_size < firmware.stat().st_size - 100000
     with Pico(folder / "firmware.bin", None) as pico:
         pico.expect(b">>> ")
         pico.exec("import spinet\nfrom spinet.ports.w5500 import W5500")
+        pico.exec("import blinker\nassert blinker.PIN == 25 and blinker.spinet is spinet")
         with pytest.raises(RuntimeError, match="no module named 'spinet.mdns'"):
             pico.exec("import spinet.mdns")
 
 
+def test_what_was_configured_elsewhere_is_begun_anew(tmp_path):
+    """CMake refuses a directory that was moved, or is of another tree."""
+    assert image.configured(tmp_path) is None
+    (tmp_path / "CMakeCache.txt").write_text(
+        "CMAKE_CACHEFILE_DIR:INTERNAL=/a/work\nCMAKE_HOME_DIRECTORY:INTERNAL=/b/ports/rp2\n")
+    assert [str(path) for path in image.configured(tmp_path)] == ["/a/work", "/b/ports/rp2"]
+
+
 def test_a_board_that_there_is_none_for():
-    with pytest.raises(image.Failed, match="no board esp32, but: pico, pico-uart, pico2"):
+    with pytest.raises(image.Failed, match="no board esp32, but: pico, pico-uart, pico2, w5"):
         image.build("esp32")
 
 

@@ -42,6 +42,30 @@ print(sha.digest().hex())
 """
 
 
+# The primitives of this processor beside those in bytecode; prints how many cases there were.
+PRIMITIVES = """
+import os
+from spinet import prim, prim_portable, prim_thumb
+assert prim.IMPLEMENTATION == "viper"
+blank, to, want = (bytearray(b"\\xa5" * 1600) for _ in range(3))
+cases = 0
+for data in (bytearray(os.urandom(1540)), bytearray(b"\\xff" * 1540), bytearray(1540)):
+    for n in (0, 1, 15, 16, 63, 64, 65, 66, 67, 79, 80, 95, 96, 128, 333, 1448, 1535):
+        for i in range(4):
+            acc = (0, 0xFFFF, 0x54321)[(i + n) % 3]
+            a = prim.cksum(data, i, i + n, acc)
+            b = prim_portable.cksum(data, i, i + n, acc)
+            assert a == b, (i, n, acc, a, b)
+            for k in range(4):
+                to[:] = want[:] = blank
+                prim.copy(to, k, data, i, n)
+                want[k:k + n] = data[i:i + n]
+                assert to == want, (i, k, n)
+                cases += 1
+print(cases)
+"""
+
+
 @contextlib.contextmanager
 def board(firmware, chip="w5500", lease_s=3600, **settings):
     """A Pico with its firmware's own program and an address, and its peer."""
@@ -51,6 +75,12 @@ def board(firmware, chip="w5500", lease_s=3600, **settings):
             configure(pico, dict(settings, chip=chip))
         pico.expect(b"spinet at " + BOARD.encode(), 20000)
         yield pico, peer
+
+
+def test_primitives_in_assembly_do_what_those_in_bytecode_do(firmware):
+    with Pico(firmware, chip=None) as pico:
+        pico.expect(b"spinet> ")
+        assert int(pico.exec(PRIMITIVES, 60000)) == 3 * 17 * 4 * 4
 
 
 @pytest.mark.parametrize("chip", CHIPS)

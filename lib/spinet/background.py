@@ -17,7 +17,13 @@ try:
 except ImportError:
     def schedule(function, argument):
         function(argument)
+try:
+    from spinet_rom import thaw     # in an image the classes are in flash
+except ImportError:
+    def thaw(cls):
+        """Have the members of a class where they can be set."""
 
+from spinet.lan import LAN
 from spinet.raw import RawEndpoint
 from spinet.service import guarded
 from spinet.sockbase import Socket
@@ -32,9 +38,17 @@ PERIOD_IRQ_MS = 50      # with one: only timers are waited for
 
 _ROUNDS = 3             # of catching up; what comes even then the timer brings
 _NO = object()
-STACK = ("poll", "idle", "remove", "close")     # what a program calls of it, but for sockets
-_function = type(lambda: None)
-_wrapped = []           # (class, name, method) of what was wrapped
+# (class, names of methods or None for all that are public): what a program calls.
+GUARDED = (
+    (Socket, None), (StreamSocket, None), (DatagramSocket, None), (UdpEndpoint, None),
+    (RawEndpoint, None), (LAN, None),
+    (Stack, ("poll", "idle", "remove", "close")),   # and its sockets
+    (Udp, ("send",)),       # what every protocol above UDP ends up in
+    # Whoever arms a timer from the program (dns.py, mdns.py ...) is inside for that long.
+    (Timers, ("arm", "cancel", "remove")),
+)
+_NO_METHODS = (type, staticmethod, classmethod)
+_wrapped = []           # class, name, method, class ... of what was wrapped
 _depth = 0              # how deep the program is inside the stack
 _missed = False         # a pump came while it was
 _running = []           # every Background
@@ -62,14 +76,8 @@ class Background:
         ports = ports or [ip.id.port for ip in stack.interfaces if ip.id.port is not None]
         self._ports = [port for port in ports if hasattr(port, "wake")]
         if not _running:
-            guard(Socket, StreamSocket, DatagramSocket, UdpEndpoint, RawEndpoint)
-            guard(Stack, names=STACK)
-            guard(Udp, names=("send",))     # what every protocol above UDP ends up in
-            # Whoever arms a timer from the program (dns.py, mdns.py ...) is inside for that long.
-            guard(Timers, names=("arm", "cancel", "remove"))
-            from spinet.lan import LAN
-
-            guard(LAN, wrapper=_any)
+            for cls, names in GUARDED:
+                guard(cls, wrapper=_any if cls is LAN else _few, names=names)
             guarded(_guard_service)
         _running.append(self)
         for port in self._ports:
@@ -183,15 +191,17 @@ def _any(method):
 def guard(*classes, wrapper=_few, names=None):
     """While there is a Background, whoever is in a public method of these classes is inside."""
     for cls in classes:
+        thaw(cls)
         for name in names or [name for name in dir(cls) if not name.startswith("_")]:
             method = cls.__dict__.get(name)
-            if type(method) is _function:
-                _wrapped.append((cls, name, method))
+            if callable(method) and not isinstance(method, _NO_METHODS):
+                _wrapped.extend((cls, name, method))
                 setattr(cls, name, wrapper(method))
 
 
 def unguard():
     """Undo every `guard`."""
     while _wrapped:
-        cls, name, method = _wrapped.pop()
-        setattr(cls, name, method)
+        method = _wrapped.pop()
+        name = _wrapped.pop()
+        setattr(_wrapped.pop(), name, method)

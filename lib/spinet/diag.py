@@ -68,6 +68,7 @@ class Ping(_Probe):
     """
 
     def __init__(self, stack, host, count=4, size=56, interval_ms=1000, timeout_ms=2000, ttl=64):
+        public(Ping, "close")
         if not 0 <= size <= 65507:
             raise ValueError("size is 0 to 65507")
         self.count = count
@@ -149,6 +150,7 @@ class Trace(_Probe):
     None) where none answered; `reached` is whether the last one is the host itself."""
 
     def __init__(self, stack, host, hops_max=30, timeout_ms=1000):
+        public(Trace, "close")
         self.hops = []
         self.hops_max = hops_max
         self.timeout = timeout_ms
@@ -268,7 +270,3 @@ def traceroute(stack, host, hops_max=30, timeout_ms=1000):
 def arping(stack, host, count=3, timeout_ms=1000):
     """Ask for the MAC address of a neighbour, whatever is known of it; the `Arping`."""
     return _run(Arping(stack, host, count, timeout_ms))
-
-
-public(Ping, "close")
-public(Trace, "close")

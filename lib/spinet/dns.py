@@ -297,6 +297,7 @@ class Resolver(Timer):
     """
 
     def __init__(self, stack):
+        public(Resolver, "query", "flush", "start", "resolve", "ask", "reverse", "close")
         Timer.__init__(self)
         self.stack = stack
         self.hosts = {}
@@ -485,6 +486,3 @@ def resolver(stack):
     if found is None:
         found = stack.services["dns"] = Resolver(stack)
     return found
-
-
-public(Resolver, "query", "flush", "start", "resolve", "ask", "reverse", "close")

@@ -6,7 +6,7 @@ with `output(hop, n)`.  Ethernet II (IEEE 802.3, RFC 894) is one kind, bare IP
 (a TUN device, a tunnel) the other; `loopback.py` has the third.
 """
 from spinet.arp import BROADCAST, Arp, Neighbour
-from spinet.prim import copy, eq6, keep, put16, urandom
+from spinet.prim import copy, eq6, frame_buffer, keep, put16, urandom
 from spinet.timers import Timers
 
 _LEAST = 60     # of a frame without its checksum
@@ -24,9 +24,11 @@ class Link:
         self.timers = timers or Timers()
         self.mtu = mtu
         self.header_len = header_len
-        self.tx = bytearray(header_len + mtu)
+        self.tx = b"" if port is None else frame_buffer(header_len + mtu)     # loopback.py
         self.ip = None
         self.rx_group = False   # whether the frame in hand was sent to a group or to all
+        self.expected = None    # the connection that a frame is most likely for ...
+        self.foreseen = None    # ... and what takes it then
         self.broadcast = Neighbour(None, b"\xff\xff\xff\xff", BROADCAST)
 
     def receive(self, limit):
@@ -64,7 +66,7 @@ class Ethernet(Link):
         self.random = random
         self.mac = mac
         self.vlan = vlan
-        self.rx = bytearray(port.mtu + 22)
+        self.rx = frame_buffer(port.mtu + 22)
         self.groups = [b"\x01\0\x5e\0\0\x01"]
         self.fill_header(self.tx, 0x0800)
         self.arp = Arp(self)
@@ -83,6 +85,9 @@ class Ethernet(Link):
 
     def input(self, buf, start, end):
         """A frame `buf[start:end]`, without its checksum, has come."""
+        expected = self.expected
+        if expected is not None and self.foreseen(expected, self, buf, start, end):
+            return
         count = self.count
         if end - start < 14:
             count["runt"] += 1

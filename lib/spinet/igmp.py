@@ -37,6 +37,7 @@ class Igmp:
     """IGMP of one stack."""
 
     def __init__(self, stack):
+        public(Igmp, "join", "leave", "block", "forget")
         self.stack = stack
         self.sides = []
         r = stack.random(2)
@@ -209,6 +210,3 @@ def igmp(stack):
     if found is None:
         found = stack.services["igmp"] = Igmp(stack)
     return found
-
-
-public(Igmp, "join", "leave", "block", "forget")

@@ -114,7 +114,7 @@ class IPv4:
         """Let go of the link; never raises, and does nothing the second time."""
         link = self.id
         if link.ip is self:
-            link.ip = None
+            link.ip = link.expected = None
             self.routes.remove(lambda route: True)
             if self._fragments is not None:
                 self._fragments.clear()
@@ -420,7 +420,7 @@ class IPv4:
                 return None
             if src is None:
                 src = self.addresses[0].addr if dst[0] == 127 else dst
-            return Path(self, link.broadcast, src, dst, proto, 33, ttl, tos, df)
+            return Path(self, link.hop(dst), src, dst, proto, 33, ttl, tos, df)
         if dst[0] == 127 or dst[0] == 0:
             return None
         if src is not None and not self.is_own(src, 0) and not self.transparent and (

@@ -106,6 +106,7 @@ class Responder(Service, Timer):
     """
 
     def __init__(self, stack, name, ip=None):
+        public(Responder, "close")
         Service.__init__(self, stack, {
             "rx": 0, "tx": 0, "malformed": 0, "no_memory": 0, "not_sent": 0, "ignored": 0,
         })
@@ -188,6 +189,3 @@ def resolve(stack, name, ip=None):
     if not query.values:
         raise os_error(EAI_NONAME)
     return list(query.values)
-
-
-public(Responder, "close")

@@ -28,7 +28,9 @@ class Loopback(Link):
         return n
 
     def hop(self, addr):
-        """There is only one."""
+        """There is only one; with the first path to it comes the transmit buffer."""
+        if not self.tx:
+            self.tx = self.ip.tx = bytearray(self.mtu)
         return self.broadcast
 
     group = hop

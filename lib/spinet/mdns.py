@@ -102,6 +102,8 @@ class Mdns(Service):
     """Multicast DNS of one stack on the interface `ip`."""
 
     def __init__(self, stack, ip):
+        public(Mdns, "query", "ask", "service", "browse", "host", "register", "unregister",
+               "announce", "close")
         Service.__init__(self, stack, {
             "rx_query": 0, "rx_response": 0, "tx": 0, "malformed": 0, "off_link": 0, "ignored": 0,
             "no_memory": 0, "not_sent": 0, "conflict": 0, "suppressed": 0,
@@ -337,7 +339,3 @@ def mdns(stack, ip=None):
             raise os_error(ENODEV)
         found = stack.services["mdns"] = Mdns(stack, ip)
     return found
-
-
-public(Mdns, "query", "ask", "service", "browse", "host", "register", "unregister", "announce",
-       "close")

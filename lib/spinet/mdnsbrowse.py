@@ -21,6 +21,7 @@ class Browser(Timer):
     """`found` has the names of the services, text as people read it."""
 
     def __init__(self, mdns, kind, on_change):
+        public(Browser, "close")
         Timer.__init__(self)
         self.mdns = mdns
         self.kind = kind
@@ -105,6 +106,3 @@ def _first(wire):
         return label.decode()
     except ValueError:
         return repr(label)
-
-
-public(Browser, "close")

@@ -22,6 +22,12 @@ that they lie inside the buffer.  None of it allocates on MicroPython, but for t
                         length, identification, fragment field (unless both are 0) and checksum;
                         `acc` is the sum of `head`, in which these are 0
     copy(dst, i, src, j, n)  dst[i:i+n] = src[j:j+n]; in one buffer only towards the front (i <= j)
+    foresee(buf, start, end, mac, ip, tcp)  None, or: bytes of data in the frame buf[start:end], -1
+                        unless it is untagged, to `mac`, and has the segment that TCP expects next,
+                        from where the IPv4 header `ip` and to where the TCP header `tcp` would
+                        lead, with no flags but ACK and PSH; all is checked but TCP's checksum
+    frame_buffer(n)     a buffer for a frame of `n` bytes, at most; behind an Ethernet header begins
+                        a machine word, where that makes `copy` faster
 
     ticks_ms()          milliseconds from an arbitrary start, modulo 2**30
     ticks_add(t, d), ticks_diff(a, b)  ticks arithmetic; |d| and the true difference below 2**29
@@ -81,11 +87,14 @@ if sys.implementation.name == "micropython":
 
     try:
         from spinet.prim_viper import (
-            add32, cksum, copy, diff32, eq4, eq6, eq8, get16, get32, ip_end, ip_head, put16,
-            put32,
+            add32, cksum, copy, diff32, eq4, eq6, eq8, foresee, get16, get32, ip_end, ip_head,
+            put16, put32,
         )
 
         IMPLEMENTATION = "viper"
+
+        def frame_buffer(n):
+            return memoryview(bytearray(n + 2))[2:]
     except (ImportError, SyntaxError, ValueError):
         # No emitter, or an .mpy file for another machine (ValueError).
         from spinet.prim_portable import (
@@ -94,6 +103,8 @@ if sys.implementation.name == "micropython":
         )
 
         IMPLEMENTATION = "portable"
+        frame_buffer = bytearray
+        foresee = None
 else:
     from spinet.prim_cpython import (
         add32, cksum, copy, diff32, eq4, eq6, eq8, get16, get32, ip_end, ip_head, put16,
@@ -106,6 +117,8 @@ else:
         pass            # a method of the class costs no more
 
     finalize = None     # `__del__` costs nothing there
+    frame_buffer = bytearray
+    foresee = None
     IOBase = object
     IMPLEMENTATION = "cpython"
     BUFFER = 65535

@@ -13,6 +13,11 @@ import micropython
 if sys.byteorder != "little":
     raise ImportError("big-endian")
 
+try:
+    from spinet.prim_thumb import copy_words, sum_words
+except (ImportError, SyntaxError):      # no Cortex-M
+    copy_words = sum_words = None
+
 
 @micropython.viper
 def _cksum(buf, start: int, end: int, acc: int) -> int:
@@ -25,6 +30,15 @@ def _cksum(buf, start: int, end: int, acc: int) -> int:
         s = ptr8(a)[0] << 8
         a += 1
         n -= 1
+    # From 64 bytes on a call is worth it.
+    if n >= 64 and a >> 30 == 0 and sum_words:
+        if a & 2:
+            s += ptr16(a)[0]
+            a += 2
+            n -= 2
+        s += int(sum_words(a, n >> 4 << 2))
+        a += n & ~15
+        n &= 15
     p = ptr16(a)
     # 2**15 words of 16 bits cannot reach 2**31.
     while n >= 16:
@@ -137,6 +151,46 @@ def eq8(a, i: int, b, j: int) -> bool:
 
 
 @micropython.viper
+def foresee(buf, start: int, end: int, mac, ip, tcp) -> int:
+    n = end - start
+    p = ptr8(int(ptr8(buf)) + start)
+    if n < 54 or int(p) & 1:
+        return -1
+    h = ptr8(tcp)
+    if (p[36] ^ h[0]) | (p[37] ^ h[1]) | (p[34] ^ h[2]) | (p[35] ^ h[3]) | (p[46] ^ h[12]) | (
+            (p[47] | 8) ^ 0x18) | (p[38] ^ h[8]) | (p[39] ^ h[9]) | (p[40] ^ h[10]) | (
+            p[41] ^ h[11]):
+        return -1
+    hlen = h[12] >> 2
+    n -= 34 + hlen
+    if hlen > 20:
+        if n < 0 or (p[54] ^ h[20]) | (p[55] ^ h[21]) | (p[56] ^ h[22]) | (p[57] ^ h[23]):
+            return -1
+        d = ((p[58] << 24) | (p[59] << 16) | (p[60] << 8) | p[61]) - (
+            (h[28] << 24) | (h[29] << 16) | (h[30] << 8) | h[31])
+        if (d >> 31) & 1:
+            return -1
+    h = ptr8(ip)
+    if (p[30] ^ h[12]) | (p[31] ^ h[13]) | (p[32] ^ h[14]) | (p[33] ^ h[15]) | (p[26] ^ h[16]) | (
+            p[27] ^ h[17]) | (p[28] ^ h[18]) | (p[29] ^ h[19]) | (p[14] ^ 0x45) | (p[23] ^ 6) | (
+            p[12] ^ 8) | p[13] | (p[20] & 0x3F) | p[21] | (p[6] & 1):
+        return -1
+    h = ptr8(mac)
+    if (p[0] ^ h[0]) | (p[1] ^ h[1]) | (p[2] ^ h[2]) | (p[3] ^ h[3]) | (p[4] ^ h[4]) | (
+            p[5] ^ h[5]) or p[15] & 3 == 3:
+        return -1
+    hlen = ((p[16] << 8) | p[17]) - 20 - hlen
+    if hlen < 0 or hlen > n:
+        return -1
+    q = ptr16(int(p) + 14)
+    n = q[0] + q[1] + q[2] + q[3] + q[4] + q[5] + q[6] + q[7] + q[8] + q[9]
+    n = (n & 0xFFFF) + (n >> 16)
+    if (n & 0xFFFF) + (n >> 16) != 0xFFFF:
+        return -1
+    return hlen
+
+
+@micropython.viper
 def copy(dst, i: int, src, j: int, n: int):
     d = int(ptr8(dst)) + i
     s = int(ptr8(src)) + j
@@ -147,6 +201,11 @@ def copy(dst, i: int, src, j: int, n: int):
             s += 1
             n -= 1
         if not s & 3:
+            if n >= 64 and (d | s) >> 30 == 0 and copy_words:
+                copy_words(d, s, n >> 4 << 2)
+                d += n & ~15
+                s += n & ~15
+                n &= 15
             p4 = ptr32(d)
             q4 = ptr32(s)
             while n >= 16:

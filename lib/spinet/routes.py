@@ -94,3 +94,4 @@ class Routes:
     def changed(self):
         """Make every path look its route up again."""
         self.ip.gen = (self.ip.gen + 1) & 0xFFFFFF
+        self.ip.id.expected = None

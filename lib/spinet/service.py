@@ -36,10 +36,13 @@ _guard = None
 
 
 def public(cls, *names):
-    """These methods of an optional module's class are what programs call.
+    """These methods of an optional module's class are what programs call; its first use says so.
 
     While a stack is pumped in the background they are guarded, as those of sockets are.
     """
+    for known, _ in _public:
+        if known is cls:
+            return
     _public.append((cls, names))
     if _guard is not None:
         _guard(cls, names)

@@ -89,6 +89,7 @@ class Query(Timer):
     """
 
     def __init__(self, stack, servers, bad=()):
+        public(Query, "close")
         Timer.__init__(self)
         self.stack = stack
         self.bad = list(bad)
@@ -256,6 +257,7 @@ class Client(Timer):
     """
 
     def __init__(self, stack, servers=(), on_time=None, interval_s=3600):
+        public(Client, "close")
         if interval_s < LEAST_S or interval_s > LONGEST_S:
             raise ValueError("interval_s is %d to %d" % (LEAST_S, LONGEST_S))
         Timer.__init__(self)
@@ -316,7 +318,3 @@ def get(stack, *servers, timeout_ms=10000):
             query.close()
         raise os_error(ETIMEDOUT)
     return query.time
-
-
-public(Query, "close")
-public(Client, "close")

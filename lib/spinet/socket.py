@@ -22,7 +22,6 @@ from spinet.sockbase import (
     TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_QUICKACK,
     TCP_USER_TIMEOUT, lookup,
 )
-from spinet.sockdgram import DatagramSocket
 from spinet.sockstream import StreamSocket
 
 timeout = OSError
@@ -56,10 +55,14 @@ def make(stack, type=SOCK_STREAM, proto=0):
     if type == SOCK_STREAM and proto in (0, IPPROTO_TCP):
         return StreamSocket(stack)
     if type == SOCK_DGRAM and proto in (0, IPPROTO_UDP):
-        return DatagramSocket(stack, stack.udp.endpoint(), type)
-    if type == SOCK_RAW and proto == IPPROTO_ICMP:
-        return DatagramSocket(stack, stack.raw.endpoint(proto), type)
-    raise os_error(EPROTONOSUPPORT)
+        endpoint = stack.udp.endpoint()
+    elif type == SOCK_RAW and proto == IPPROTO_ICMP:
+        endpoint = stack.raw.endpoint(proto)
+    else:
+        raise os_error(EPROTONOSUPPORT)
+    from spinet.sockdgram import DatagramSocket
+
+    return DatagramSocket(stack, endpoint, type)
 
 
 def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):

@@ -23,6 +23,7 @@ class Syslog:
     """
 
     def __init__(self, stack, server, port=PORT, app=_NIL, host=None, facility=USER, clock=None):
+        public(Syslog, "send", "error", "warning", "info", "debug")
         self.stack = stack
         try:
             self.server = parse(server)
@@ -113,6 +114,3 @@ def _date(days):
     year += era * 400
     month += 3 if month < 10 else -9
     return year + (month <= 2), month, day + 1
-
-
-public(Syslog, "send", "error", "warning", "info", "debug")

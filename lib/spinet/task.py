@@ -15,6 +15,7 @@ class Task(Timer):
     """Runs `steps`, a generator.  `error` is the errno with which it ended, 0 if without."""
 
     def __init__(self, stack, steps):
+        public(Task, "close")
         Timer.__init__(self)
         self.stack = stack
         self.done = False
@@ -90,6 +91,3 @@ def write(sock, data, limit_ms):
             if ticks_diff(timers.now, began) > limit_ms:
                 raise os_error(ETIMEDOUT)
             yield 2
-
-
-public(Task, "close")

@@ -32,6 +32,7 @@ class Transfer(Timer):
     """
 
     def __init__(self, stack, server, name, file, request, size, block=BLOCK):
+        public(Transfer, "finish")
         words = [name, "octet", "blksize", str(block), "timeout", "1"]
         if size >= 0:
             words += "tsize", str(size)
@@ -302,6 +303,3 @@ def put(stack, host, name, data, block=BLOCK):
     transfer = Put(stack, _address(stack, host), name, file, size, block)
     _wait(transfer)
     return transfer.count
-
-
-public(Transfer, "finish")

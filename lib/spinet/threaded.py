@@ -10,16 +10,8 @@ program that polls its sockets, or calls `stack.poll()`, is enough.
 """
 import threading
 
-from spinet.background import STACK, guard, unguard
-from spinet.lan import LAN
-from spinet.raw import RawEndpoint
+from spinet.background import GUARDED, guard, unguard
 from spinet.service import guarded
-from spinet.sockbase import Socket
-from spinet.sockdgram import DatagramSocket
-from spinet.sockstream import StreamSocket
-from spinet.stack import Stack
-from spinet.timers import Timers
-from spinet.udp import Udp, UdpEndpoint
 from spinet.wait import Waiter
 
 PERIOD_MS = 50          # the longest sleep of the thread: timers may have been armed meanwhile
@@ -112,12 +104,8 @@ class Threaded:
         self._waiter = Waiter(stack)
         self._wait = stack.wait
         if not _running:
-            guard(Socket, StreamSocket, DatagramSocket, UdpEndpoint, RawEndpoint, LAN,
-                  wrapper=_locked)
-            guard(Stack, wrapper=_locked, names=STACK)
-            guard(Udp, wrapper=_locked, names=("send",))
-            # Whoever arms a timer from the program (dns.py, mdns.py ...).
-            guard(Timers, wrapper=_locked, names=("arm", "cancel", "remove"))
+            for cls, names in GUARDED:
+                guard(cls, wrapper=_locked, names=names)
             guarded(_guard_service)
             guard(Waiter, wrapper=_outside, names=("__call__",))    # of stacks without a thread
         _running.append(self)

@@ -81,7 +81,7 @@ class UdpEndpoint(Datagrams):
             raise os_error(ENETUNREACH)
         lo = self.udp.stack.lo
         if self.multicast_loop:
-            path.loop = Path(lo, lo.id.broadcast, path.src, addr, PROTO, 0, self.multicast_ttl,
+            path.loop = Path(lo, lo.id.hop(addr), path.src, addr, PROTO, 0, self.multicast_ttl,
                              self.tos, self.df)
         return path
 

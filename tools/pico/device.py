@@ -36,7 +36,8 @@ def firmware(say=print):
     """The image for the emulated Pico, built if there is none or spinet has changed since."""
     files = [path for folder in ("lib", "ports", "firmware")
              for path in (BUILD.parent / folder).rglob("*.*")]
-    files += [BUILD.parent / "tools" / name for name in ("image.py", "frozen.py", "mpy.py")]
+    files += [BUILD.parent / "tools" / name
+              for name in ("image.py", "frozen.py", "mpy.py", "rom.py")]
     newest = max(path.stat().st_mtime for path in files)
     if not IMAGE.exists() or IMAGE.stat().st_mtime < newest:
         image.build("pico-uart", say=say)

@@ -71,6 +71,8 @@ def parser():
                      help="only this part; may be given several times")
     sub.add_argument("--mpy", action="store_true", help="compile stack and program for the "
                      "board's processor first, which saves a small board from doing so")
+    sub.add_argument("--from", dest="archive", metavar="ARCHIVE",
+                     help="take it all from an archive that `make dist` wrote, compiled already")
     sub = command("configure", setup.configure,
                   "ask for what the board must know, check it, save it, and ping the gateway")
     sub.add_argument("settings", nargs="*", metavar="NAME=VALUE",

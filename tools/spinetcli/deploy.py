@@ -4,6 +4,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import zipfile
 
 from spinetcli import libraries
 from spinetcli.link import NoBoard, Prompt, choose
@@ -65,6 +66,51 @@ def compiled(board, to):
             for folder in ("lib", "app") for path in sorted((to / folder).rglob("*.mpy"))]
 
 
+def unpacked(archive, board, to):
+    """(path here, path on the board) of what an archive of `make dist` holds, unpacked in `to`.
+
+    Refused where the board could not load it.
+    """
+    try:
+        with zipfile.ZipFile(archive) as file:
+            file.extractall(to)
+    except zipfile.BadZipFile:
+        raise ValueError("%s is no archive of `make dist`" % archive) from None
+    to = pathlib.Path(to)
+    found = [(path, path.relative_to(to).as_posix()) for path in to.rglob("*") if path.is_file()]
+    found = [file for file in found if part_of(file[1])]
+    if not found:
+        raise ValueError("%s is no archive of `make dist`" % archive)
+    loads = board.eval("getattr(__import__('sys').implementation, '_mpy', 0)")
+    for path, name in found:
+        if name.endswith(".mpy"):
+            fits(path.read_bytes(), loads)
+    return sorted(found, key=lambda file: (ORDER.index(part_of(file[1])), file[1]))
+
+
+def fits(module, loads):
+    """ValueError unless a board whose `sys.implementation._mpy` is `loads` can load the .mpy."""
+    version, arch = module[1], module[2] >> 2
+    mine = loads >> 10 & 63
+    if version != loads & 255:
+        raise ValueError("the archive is of .mpy version %d, the board loads version %d" % (
+            version, loads & 255))
+    # A Cortex-M runs what is compiled for a smaller one.
+    if arch and arch != mine and not 4 <= arch <= mine <= 8:
+        raise ValueError("the archive is for %s, the board's processor is %s" % (
+            _ARCHS[arch], _ARCHS[mine] or "of another kind"))
+
+
+def part_of(name):
+    """Which part a file of the board belongs to; None: to none."""
+    if name.startswith("lib/spinet/"):
+        return "stack"
+    if name.startswith(("app/", "lib/")):
+        return "app"
+    return name.partition("/")[0] if "/" in name else {
+        "boot.py": "start", "main.py": "start"}.get(name)
+
+
 def run(*command):
     """Run a program that compiles."""
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
@@ -78,10 +124,12 @@ def install(options, out):
     copied = []
     with Prompt(choose(options.port)) as board, tempfile.TemporaryDirectory() as to:
         todo = list(files(parts))
-        if options.mpy:
+        if options.archive:
+            todo = [file for file in unpacked(options.archive, board, to)
+                    if part_of(file[1]) in parts]
+        elif options.mpy:
             kept = list(files([part for part in parts if part not in ("stack", "app")]))
-            todo = [file for file in compiled(board, to)
-                    if ("stack" if file[1].startswith("lib/spinet/") else "app") in parts] + kept
+            todo = [file for file in compiled(board, to) if part_of(file[1]) in parts] + kept
         total = sum(path.stat().st_size for path, _ in todo)
         made = set()
         with out.progress("installing", total) as bar:

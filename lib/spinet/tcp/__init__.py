@@ -29,10 +29,10 @@ and, imported when they are first needed or wanted:
     info.py     what a console shows
 """
 from spinet.errors import EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, os_error
-from spinet.prim import BUFFER, MANY, add32, cksum, diff32, eq4, get32
+from spinet.prim import BUFFER, MANY, add32, cksum, diff32, eq4, foresee, get32
 from spinet.tcp import limit, options, output, reno
 from spinet.tcp.conn import Conn
-from spinet.tcp.input import arrives
+from spinet.tcp.input import arrives, foreseen
 from spinet.tcp.isn import Clock, Secret
 from spinet.tcp.limit import Budget
 from spinet.tcp.output import ACK, RST, SYN
@@ -145,6 +145,9 @@ class Tcp:
                     break
                 if (buf[s + 13] > 63 or buf[h + 1] & 3 == 3) and c.ecn:
                     c.ecn.arrives(c, buf, h, s)
+                if foresee is not None and ip.hdr == 34:
+                    ip.id.foreseen = foreseen
+                    ip.id.expected = c
                 arrives(c, buf, s, p, end)
                 if c.waiter:
                     c.waiter()
@@ -280,6 +283,9 @@ class Tcp:
             if at is not None:
                 at.next = c.next
         c.next = None
+        link = c.path.ip.id
+        if link.expected is c:
+            link.expected = None
         self.timers.remove(c)
         if c.pmtu:
             self.timers.remove(c.pmtu)
