@@ -30,7 +30,7 @@ def in_pages():
                     yield pytest.param(words, id="%s: %s" % (page.name, " ".join(words)))
 
 
-@pytest.mark.parametrize("words", in_pages())
+@pytest.mark.parametrize("words", list(in_pages()))
 def test_commands_of_the_pages_are_understood(words):
     if words[0] not in ("COMMAND", "at"):       # "spinet at 10.0.2.30/24" is what a board says
         program.parser().parse_args(words)
