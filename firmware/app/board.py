@@ -188,19 +188,22 @@ def open_port(settings):
         from spinet.ports.w5500 import W5500 as Driver
 
     pins = settings["pins"]
-    bus = settings["spi"]
-    # Where the firmware chooses the pins of a bus it takes none.
-    lines = {name: machine.Pin(bus[name]) for name in ("sck", "mosi", "miso")
-             if config.connected(bus[name])}
-    spi = machine.SPI(
-        bus["id"], baudrate=min(bus["baudrate"], _FASTEST[chip]), polarity=0, phase=0, **lines)
     return Driver(
-        spi,
+        open_bus(settings["spi"], _FASTEST[chip]),
         cs=machine.Pin(pins["cs"], machine.Pin.OUT, value=1),
         reset=_pin(pins["reset"], machine.Pin.OUT, value=1),
         irq=_pin(pins["irq"], machine.Pin.IN, machine.Pin.PULL_UP),
         mac=settings["mac"] or None,
     )
+
+
+def open_bus(bus, fastest):
+    """The SPI bus of the settings `bus`, at their clock or at `fastest` Hz."""
+    # Where the firmware chooses the pins of a bus it takes none.
+    lines = {name: machine.Pin(bus[name]) for name in ("sck", "mosi", "miso")
+             if config.connected(bus[name])}
+    return machine.SPI(bus["id"], baudrate=min(bus["baudrate"], fastest), polarity=0, phase=0,
+                       **lines)
 
 
 def _pin(number, *how, **value):

@@ -112,16 +112,22 @@ def memory(c):
 
 
 def board(c):
+    from binascii import hexlify
+
+    import machine
+
     import spinet
 
     settings = c.board.settings
     up = log.seconds()
+    number = hexlify(machine.unique_id()).decode()
     unsaved = ", not saved" if c.changed else ""
     c.put("spinet %s, %s\n    profile  %s\n    chip     %s at %d Hz, %s\n"
-          "    up       %d s\n    settings %s%s" % (
+          "    up       %d s\n    id       %s\n    settings %s%s" % (
               spinet.__version__, status.runtime(), settings["board"] or "none",
               settings["chip"].upper(), settings["spi"]["baudrate"],
-              "up" if c.board.nic else c.board.why, up, config.FILE, unsaved),
+              "up" if c.board.nic else c.board.why, up, number, config.FILE, unsaved),
+          id=number,
           version=spinet.__version__, runtime=status.runtime(), profile=settings["board"],
           chip=settings["chip"], spi_hz=settings["spi"]["baudrate"],
           network="up" if c.board.nic else c.board.why, up_s=up, saved=not c.changed)

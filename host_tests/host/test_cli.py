@@ -1,6 +1,7 @@
 """The program `spinet`, and mpremote, at the serial line of a virtual board."""
 import hashlib
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import dist
 from board import launch
 from board.device import Device
 from boards import need_runtime
-from spinetcli import deploy, live, setup
+from spinetcli import deploy, setup
 from terminal import PROMPT, Desk, pexpect
 
 CLI = str(launch.REPO / "tools/spinetcli")
@@ -50,12 +51,9 @@ def test_a_port_that_is_not_there_is_status_3():
     assert status == 3 and "cannot be opened" in json.loads(text)["error"]
 
 
-def test_a_wrong_command_line_is_status_2(tmp_path):
+def test_a_wrong_command_line_is_status_2():
     assert spinet("nothing")[0] == 2
     assert spinet("configure", "--port", "/dev/nothing", "hostname")[0] == 2
-    (tmp_path / "list.csv").write_text("hostname\ndesk\n")
-    status, _, error = spinet("provision", tmp_path / "list.csv")
-    assert status == 2 and "board 1 has no port" in error
 
 
 def test_quiet_says_errors_only(desk):
@@ -115,47 +113,6 @@ def test_console(desk):
 
 
 @pytest.mark.slow
-def test_doctor(desk):
-    status, text, error = spinet("doctor", "--port", desk.board.path, "--plain")
-    assert status == 0, text + error
-    assert "ok   the W5500 answers, and says that it is one\n" in text
-    assert "ok   the SPI clock of 33000000 Hz holds; so does every other up to 33000000 Hz" in text
-    assert "ok   the interrupt on pin 21 comes with the frames" in text
-    assert "ok   the address is 10.0.2.15" in text
-    assert spinet("status", "--port", desk.board.path)[0] in (0, 1), "the program runs again"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("pins, advice", [
-    ({"cs": 3}, "FIX  the W5500 does not answer at any clock (no W5500: version register reads"),
-    ({"irq": 3}, "FIX  frames come, but no interrupt: connect the chip's INT to pin 3, or")])
-def test_doctor_finds_a_wire_that_is_not_there(tmp_path, pins, advice):
-    with Desk(tmp_path, settings={"pins": pins}) as desk:
-        desk.terminal.see(PROMPT)
-        desk.terminal.serial.close()
-        status, text, _ = spinet("doctor", "--port", desk.board.path, "--plain")
-    assert status == 1 and advice in text, text
-
-
-GOOD = {"chip": "w5500", "pins": {"cs": 17}, "baudrate": 33000000, "why": "", "link": True,
-        "clocks": [(1000000, True), (20000000, True), (33000000, True)], "rx": 5, "wakes": 5,
-        "irq": 21, "address": "10.0.0.2"}
-
-
-@pytest.mark.parametrize("change, advice", [
-    ({"clocks": [(1000000, False), (33000000, False)], "why": "no"}, "chip select on pin 17"),
-    ({"clocks": [(1000000, True), (20000000, True), (33000000, False)]},
-     "`set spi.baudrate 20000000`"),
-    ({"baudrate": 20000000, "clocks": [(20000000, True), (24000000, False)]}, "fails already"),
-    ({"link": False}, "is the cable in"), ({"wakes": 0}, "connect the chip's INT to pin 21"),
-    ({"rx": 0}, "nothing is received"), ({"address": ""}, "no DHCP server answers")])
-def test_doctor_says_what_to_do(change, advice):
-    assert all(good for good, _ in live.advice(GOOD))
-    bad = [text for good, text in live.advice(dict(GOOD, **change)) if not good]
-    assert len(bad) == 1 and advice in bad[0]
-
-
-@pytest.mark.slow
 def test_configure_from_the_command_line(tmp_path):
     with Desk(tmp_path, settings={"services": {}}) as desk:
         desk.wait_address()
@@ -191,32 +148,6 @@ def test_configure_asks(tmp_path):
         child.expect(pexpect.EOF)
         child.close()
         assert child.exitstatus == 0
-
-
-@pytest.mark.slow
-def test_provision_goes_on_where_it_stopped(tmp_path):
-    with Desk(tmp_path / "flash", settings={"services": {}}) as desk:
-        desk.wait_address()
-        desk.terminal.serial.close()
-        path = tmp_path / "boards.csv"
-        path.write_text("port,hostname,address,gateway\n"
-                        "%s,desk-5,10.0.2.15/24,10.0.2.2\n"
-                        "/dev/nothing,desk-6,,\n" % desk.board.path)
-        status, text, _ = spinet("provision", path, "--json")
-        assert status == 1
-        first, second = json.loads(text)
-        assert first["works"] and not second["works"] and "cannot be opened" in second["why"]
-        starts = desk.board.starts
-        status, text, _ = spinet("provision", path)
-        assert status == 1 and "desk-5: done before" in text
-        assert "2 boards: 1 work, 1 do not" in text
-        assert desk.board.starts == starts
-
-
-def test_provision_reads_toml(tmp_path):
-    path = tmp_path / "boards.toml"
-    path.write_text('[[board]]\nport = "COM5"\nhostname = "a"\ndns = ["1.1.1.1", "9.9.9.9"]\n')
-    assert setup.read(path) == [{"port": "COM5", "hostname": "a", "dns": "1.1.1.1 9.9.9.9"}]
 
 
 def test_every_profile_is_whole():
@@ -312,3 +243,25 @@ def test_mpremote_itself(desk):
     assert mpremote("resume", "eval", "6*7").stdout.strip() == "42"
     # Without `resume` it resets first: then main.py has not run.
     assert mpremote("exec", "print('the_board' in globals())").stdout.strip() == "False"
+
+
+def test_one_command_after_the_other(desk):
+    """What needs the MicroPython prompt ends when the board's program runs again: no command that
+    follows at once finds a board that is just starting."""
+    for words in (("install", "--part", "www"), ("install", "--part", "boards"), ("status",)):
+        status, text, error = spinet(*words, "--port", desk.board.path, timeout=30)
+        assert status == 0 or words == ("status",) and "address none" in text, text + error
+        assert "safe mode" not in text + error
+
+
+def test_a_board_that_hangs_is_said_to(tmp_path):
+    """Nothing comes from it, to any command."""
+    import pty
+
+    master, slave = pty.openpty()
+    for words in (("status",), ("install", "--part", "www")):
+        status, _, error = spinet(*words, "--port", os.ttyname(slave), timeout=60)
+        assert status == 3, error
+        assert "answers as spinet's console does" in error or "no MicroPython prompt" in error
+    os.close(master)
+    os.close(slave)

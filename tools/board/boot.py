@@ -31,19 +31,15 @@ def start(flash, board_port, other_port, chip, program):
 
 
 def plug_in(board_port, other_port, name):
-    """Wire the model of the chip as `app.config.DEFAULTS` says, and replace `machine`."""
-    from board import standin
-    from chips.bus import SPI, IrqPin, ResetPin
-    from chips.rig import CHIPS, load
+    """Wire the model of the chip, and replace `machine`."""
+    from board import standin, wiring
     try:
         from spinet.ports.datagram import Datagram
     except ImportError:
         from datagram import Datagram
 
     cable = Datagram(local=("127.0.0.1", board_port), remote=("127.0.0.1", other_port))
-    chip = load(CHIPS[name].model)(cable)
-    spi = SPI()
-    standin.wire(0, spi, {17: spi.attach(chip), 20: ResetPin(chip), 21: IrqPin(chip)})
+    wiring.plug_in(cable, name)
     sys.modules["machine"] = standin
 
 

@@ -31,13 +31,15 @@ _FAST_S = 1             # who ends sooner than this is not started again at once
 
 
 class Device(launch.Board):
-    """A `launch.Board` with a serial line.  `link_path`, if given, becomes a link to `path`."""
+    """A `launch.Board` with a serial line.  `link_path`, if given, becomes a link to `path`; `env`
+    has variables of the environment for it alone."""
 
     def __init__(self, flash, link, runtime="micropython", on_line=None, chip="w5500",
-                 link_path=None):
+                 link_path=None, env=None):
         super().__init__(flash, link, runtime, on_line, None, chip)
         self.user, slave = pty.openpty()
         tty.setraw(slave)
+        self.env = env or {}
         self.slave = slave      # kept open, or the pty ends when its user closes it
         self.path = os.ttyname(slave)
         self.link_path = link_path
@@ -67,7 +69,7 @@ class Device(launch.Board):
             [*self.interpreter, str(launch.REPO / "tools/board/boot.py"),
              str(self.flash), *map(str, self.link), self.chip, program],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            env=dict(os.environ, TERM="xterm", MICROPYINSPECT="1"))
+            env=dict(os.environ, **self.env, TERM="xterm", MICROPYINSPECT="1"))
         os.close(slave)
 
     def cut(self):

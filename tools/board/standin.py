@@ -20,14 +20,24 @@ _buses = {}
 _pins = {}
 
 
-def wire(spi_id, spi, pins):
-    """Wire a bus to SPI number `spi_id`, and pin objects to their numbers (a dict)."""
-    _buses[spi_id] = spi
+def wire(spi_id, spi, pins, lines=(18, 19, 16)):
+    """Wire a bus to SPI number `spi_id`, its clock, MOSI and MISO being at the pins `lines`, and
+    pin objects to their numbers (a dict)."""
+    _buses[spi_id] = spi, list(lines)
     _pins.update(pins)
 
 
 class _Loose(_bus.Pin):
-    """A pin that nothing is wired to: no interrupt ever comes."""
+    """A pin that nothing is wired to: it follows its pull, and no interrupt ever comes."""
+
+    def __init__(self, held):
+        _bus.Pin.__init__(self, 0 if held else 1)
+        self.held = held
+
+    def init(self, mode=-1, pull=-1, *, value=None, **options):
+        if pull in (_Pins.PULL_UP, _Pins.PULL_DOWN) and not self.held:
+            value = 1 if pull == _Pins.PULL_UP else 0
+        _bus.Pin.init(self, value=value)
 
     def irq(self, handler=None, trigger=0):
         """As a board's."""
@@ -48,7 +58,7 @@ class _Pins:
         pin = _pins.get(number)
         if pin is None:
             held = str(number) in (os.getenv("SPINET_BOARD_LOW") or "").split(",")
-            pin = _pins[number] = _Loose(0 if held else 1)
+            pin = _pins[number] = _Loose(held)
         pin.init(mode, pull, value=value)
         return pin
 
@@ -56,12 +66,32 @@ class _Pins:
 Pin = _Pins()
 
 
-def SPI(id, baudrate=1000000, polarity=0, phase=0, **options):
+def SPI(id, baudrate=1000000, polarity=0, phase=0, **lines):
     """The bus with this number; ValueError if it has none."""
     if id not in _buses:
         raise ValueError("no SPI(%r) here" % (id,))
-    spi = _buses[id]
+    spi, wired = _buses[id]
+    spi = _at(lines, wired, spi)
     spi.init(baudrate=baudrate, polarity=polarity, phase=phase)
+    return spi
+
+
+def SoftSPI(baudrate=500000, polarity=0, phase=0, **lines):
+    """The bus whose lines are at these pins."""
+    for spi, wired in _buses.values():
+        if _at(lines, wired, spi) is spi:
+            break
+    else:
+        spi = _bus.SPI()
+    spi.init(baudrate=baudrate, polarity=polarity, phase=phase)
+    return spi
+
+
+def _at(lines, wired, spi):
+    """`spi` if the pins `lines` are those that it is wired to, else a bus with nothing on it."""
+    for name, number in zip(("sck", "mosi", "miso"), wired):
+        if name in lines and lines[name] is not Pin(number):
+            return _bus.SPI()
     return spi
 
 

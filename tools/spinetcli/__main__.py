@@ -15,11 +15,12 @@ exit status: 0 all is well, 1 the board says no or is not well, 2 the command li
 import argparse
 import pathlib
 import sys
+import textwrap
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from spinetcli import deploy, live, setup  # noqa: E402
+from spinetcli import deploy, doctor, examples, live, provision, setup  # noqa: E402
 from spinetcli.link import NoBoard, Refused, ports  # noqa: E402
 from spinetcli.out import Out  # noqa: E402
 
@@ -29,15 +30,21 @@ def list_ports(options, out):
     if not found:
         out.say("no serial port on USB. Is the cable one for data, not for charging only?")
         return 3
-    out.table(found, ("port", "maker", "about", "serial"))
+    out.table(found, ("port", "id", "serial", "maker", "about"))
     return 0
+
+
+def numbers(text):
+    """[5, 6] of "5,6"."""
+    return [int(word) for word in text.split(",")]
 
 
 def parser():
     """The command line."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--port", "-p", help="the serial port: /dev/ttyACM0, /dev/cu.usbmodem1101, "
-                        "COM5; not needed where there is one board")
+                        "COM5, or a serial number or VID:PID that `spinet ports` shows; not needed "
+                        "where there is one board")
     common.add_argument("--password", help="of the board's console")
     common.add_argument("--json", action="store_true", help="print one JSON document")
     common.add_argument("--plain", "--no-color", action="store_true",
@@ -49,7 +56,10 @@ def parser():
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name, function, about):
-        sub = commands.add_parser(name, parents=[common], help=about, description=about)
+        sub = commands.add_parser(
+            name, parents=[common], help=about, description="\n".join(textwrap.wrap(about, 90)),
+            epilog=examples.EXAMPLES[name],
+            formatter_class=argparse.RawDescriptionHelpFormatter)
         sub.set_defaults(function=function)
         return sub
 
@@ -69,20 +79,24 @@ def parser():
                      help="settings to make without asking, such as board=pico-w5500 "
                      "address=192.168.1.20/24 gateway=192.168.1.1")
     command("status", live.status, "show address, link, lease, services and what went wrong")
-    command("doctor", live.doctor,
+    sub = command("doctor", doctor.doctor,
             "look for faults of wiring: chip, link, SPI clock, interrupt; the board's program "
             "is ended for it and started again")
+    sub.add_argument("--try-pins", type=numbers, default=[], metavar="N,N", help="pins to try as "
+                     "chip select where nobody answers; what is on them is driven for a moment")
     command("console", live.console, "the board's console, in this terminal; Ctrl-] leaves")
     sub = command("capture", live.capture,
                   "record frames: `spinet capture - | wireshark -k -i -`")
     sub.add_argument("file", help='a pcap file to write, "-" for standard output')
-    sub.add_argument("--count", type=int, default=1000000, help="stop after so many frames")
+    sub.add_argument("--count", type=int, default=live.MANY, help="stop after so many frames")
     sub.add_argument("--seconds", type=int, default=86400, help="stop after so long")
-    sub = command("provision", setup.provision,
+    sub = command("provision", provision.provision,
                   "set up many boards: a row (CSV) or table (TOML) for each, its settings by "
                   "name; `port` says where it is. What is done is noted in LIST.done, and not "
                   "done again")
     sub.add_argument("list", help="a .csv or .toml file")
+    sub.add_argument("--report", metavar="FILE", help="write what became of each board, a .csv or "
+                     ".json file, after each of them")
     sub.add_argument("--again", action="store_true", help="also those that are done")
     return top
 

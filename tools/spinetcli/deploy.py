@@ -138,7 +138,8 @@ def install(options, out):
                     copied.append(name)
                 bar.advance(path.stat().st_size)
     out.result = {"files": len(todo), "copied": copied}
-    out.say("%d files, %d of them copied; the board starts anew" % (len(todo), len(copied)))
+    out.say("%d of %d files copied, the others were there; the board starts anew" % (
+        len(copied), len(todo)))
     return 0
 
 

@@ -1,13 +1,13 @@
-"""`spinet status`, `doctor`, `console`, `capture`: a board as it is."""
+"""`spinet status`, `console`, `capture`: a board as it is."""
 import base64
 import binascii
-import json
-import pathlib
+import os
 import sys
 import time
 
-from spinetcli.link import Board, Prompt, choose
+from spinetcli.link import Board, choose, open_line
 
+MANY = 1000000          # frames: no end in sight
 _ERRORS = ("bad", "lost", "failed", "full", "stuck", "error", "malformed", "absent", "conflict")
 
 
@@ -34,73 +34,10 @@ def status(options, out):
     return 0 if net["link"] and net["address"] else 1
 
 
-def doctor(options, out):
-    source = (pathlib.Path(__file__).parent / "probe.py").read_text()
-    out.say("looking; this takes about ten seconds")
-    with Prompt(choose(options.port)) as board:
-        said, errors = board.exec_raw(source, timeout=60)
-    lines = [line for line in said.decode().splitlines() if line.startswith("{")]
-    if not lines:
-        raise ValueError("spinet is not on the board, or does not start: %s" %
-                         errors.decode().strip().rpartition("\n")[2])
-    found = json.loads(lines[-1])
-    found["advice"] = advice(found)
-    out.result = found
-    for good, text in found["advice"]:
-        out.say(("ok   " if good else "FIX  ") + text, "green" if good else "red")
-    return 0 if all(good for good, _ in found["advice"]) else 1
-
-
-def advice(found):
-    """(whether it is well, what it is and what to do), in the order in which to do it."""
-    chip = found["chip"].upper()
-    works = [hz for hz, fine in found["clocks"] if fine]
-    fails = [hz for hz, fine in found["clocks"] if not fine]
-    if not works:
-        return [[False, "the %s does not answer at any clock (%s). Check, in this order: 3.3 V and "
-                 "ground at the chip; chip select on pin %s; MISO and MOSI not exchanged; clock; "
-                 "the chip in the settings is the one on the board" % (
-                     chip, found["why"], found["pins"]["cs"])]]
-    said = [[True, "the %s answers, and says that it is one" % chip]]
-    lowest_bad = min(fails) if fails else None
-    if found["baudrate"] not in works:
-        good = [hz for hz in works if lowest_bad is None or hz < lowest_bad]
-        said.append([False, "it fails at the %d Hz that are set. Use shorter wires, or `set "
-                     "spi.baudrate %d`" % (found["baudrate"], max(good or works))])
-    elif lowest_bad is not None and lowest_bad <= found["baudrate"] * 5 // 4:
-        said.append([False, "at %d Hz it fails already, close to the %d Hz that are set. Use "
-                     "shorter wires, or a lower clock" % (lowest_bad, found["baudrate"])])
-    else:
-        said.append([True, "the SPI clock of %d Hz holds; so does every other up to %d Hz" % (
-            found["baudrate"], max(works))])
-    if not found["link"]:
-        said.append([False, "there is no link: is the cable in, and the other end switched on? "
-                     "The lamps at the socket must be lit"])
-        return said
-    said.append([True, "there is link"])
-    if not found["rx"]:
-        said.append([False, "nothing is received within 8 s: is the other end a network?"])
-    elif found["irq"] in (-1, ""):
-        said.append([True, "no interrupt pin is set; frames are looked for instead"])
-    elif not found["wakes"]:
-        said.append([False, "frames come, but no interrupt: connect the chip's INT to pin %s, or "
-                     "`set pins.irq -1`" % found["irq"]])
-    else:
-        said.append([True, "the interrupt on pin %s comes with the frames" % found["irq"]])
-    if not found["address"]:
-        said.append([False, "no address: no DHCP server answers here. `ip ADDRESS/LENGTH GATEWAY` "
-                     "sets one"])
-    else:
-        said.append([True, "the address is " + found["address"]])
-    return said
-
-
 def console(options, out):
     """mpremote's terminal does the rest, on every system."""
     from mpremote.console import Console as Keys
-    from serial import serial_for_url
-
-    line = serial_for_url(choose(options.port), 115200, timeout=0)
+    line = open_line(choose(options.port), 0)
     keys = Keys()
     out.notes.print("Ctrl-] leaves", style="dim")
     keys.enter()
@@ -124,29 +61,36 @@ def console(options, out):
 
 
 def capture(options, out):
-    to = sys.stdout.buffer if options.file == "-" else open(options.file, "wb")
-    frames = -1
+    """Frames into a file, until there are enough, the time is over, or Ctrl-C."""
+    frames = -1             # what comes first is the head of the file
     end = {}
     with Board(choose(options.port), options.password) as board:
-        try:
-            for record in board.stream("capture %d %d" % (options.count, options.seconds),
-                                       options.seconds + 30):
-                if "pcap" not in record:
-                    end = record
-                    continue
-                data = base64.b64decode(record["pcap"])
-                if binascii.crc32(data) != record["crc"] & 0xFFFFFFFF:
-                    out.error("a frame was damaged on the serial line, and left out")
-                    continue
-                to.write(data)
-                to.flush()
-                frames += 1
-        except (KeyboardInterrupt, BrokenPipeError):    # enough, for a person or for a reader
-            board.interrupt()
-            time.sleep(0.3)
+        to = sys.stdout.buffer if options.file == "-" else open(options.file, "wb")
+        total = options.count if options.count < MANY else None
+        with out.progress("frames", total, "count") as bar:
+            try:
+                for record in board.stream("capture %d %d" % (options.count, options.seconds),
+                                           options.seconds + 30):
+                    if "pcap" not in record:
+                        end = record
+                        continue
+                    data = base64.b64decode(record["pcap"])
+                    if binascii.crc32(data) != record["crc"] & 0xFFFFFFFF:
+                        out.error("a frame was damaged on the serial line, and left out")
+                        continue
+                    to.write(data)
+                    to.flush()
+                    frames += 1
+                    if frames:
+                        bar.advance(1)
+            except (KeyboardInterrupt, BrokenPipeError) as error:       # or Wireshark is closed
+                board.interrupt()
+                time.sleep(0.3)
+                if isinstance(error, BrokenPipeError):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if to is not sys.stdout.buffer:
         to.close()
-        out.result = {"frames": frames, "lost": end.get("lost"), "file": options.file}
+        out.result = {"frames": max(frames, 0), "lost": end.get("lost"), "file": options.file}
         out.say("%d frames in %s, %s lost because the serial line was too slow" % (
-            frames, options.file, end.get("lost", "an unknown number")))
+            max(frames, 0), options.file, end.get("lost", "an unknown number")))
     return 0

@@ -1,32 +1,44 @@
-"""`spinet configure` and `provision`: settings into boards, and the proof that they work."""
-import csv
+"""`spinet configure`: settings into a board, and the proof that they work."""
 import json
-import pathlib
 import time
 
-from spinetcli.deploy import FIRMWARE
-from spinetcli.link import Board, NoBoard, Refused, choose
+from spinetcli import checks
+from spinetcli.link import Board, Refused, choose, ports
 
-BOARDS = FIRMWARE / "boards"
 _UP_S = 25
 
 
 def profiles():
     """{name: what it is} of all board profiles."""
     return {path.stem: json.loads(path.read_text())["about"]
-            for path in sorted(BOARDS.glob("*.json"))}
+            for path in sorted(checks.BOARDS.glob("*.json"))}
 
 
 def configure(options, out):
     """Ask, or take what the command line says; set, save, restart, and look whether it works."""
     wanted = dict(pair(text) for text in options.settings)
-    port = choose(options.port)
+    port = choose(options.port) if wanted else choose_by_asking(options.port, out)
     if not wanted:
         with Board(port, options.password) as board:
             now = {row["setting"]: row["value"] for row in board.ask("get")}
         wanted = questions(now, out)
     out.result = apply(port, options.password, wanted, out)
     return 0 if out.result["works"] else 1
+
+
+def choose_by_asking(port, out):
+    """The port to use: asks where several boards are here."""
+    from rich.prompt import Prompt
+
+    likely = [found for found in ports() if found["likely"]]
+    if port or len(likely) < 2:
+        port = choose(port)
+        out.say("the board on %s" % port)
+        return port
+    out.table(likely, ("port", "serial", "maker", "about"))
+    names = [found["port"] for found in likely]
+    return Prompt.ask("Port", choices=names, show_choices=False, console=out.text,
+                      default=names[0])
 
 
 def pair(text):
@@ -38,35 +50,69 @@ def pair(text):
 
 def questions(now, out):
     """Ask a person; only what differs from what is set."""
-    from rich.prompt import Confirm, Prompt
+    from rich.prompt import Confirm
 
     known = profiles()
     out.table([{"board": name, "what it is": about} for name, about in known.items()],
               ("board", "what it is"))
     answers = {
-        "board": Prompt.ask("Board", choices=list(known), console=out.text, show_choices=False,
-                         default=now["board"] or "w5500-evb-pico"),
-        "hostname": Prompt.ask("Name", console=out.text, default=now["hostname"]),
+        "board": ask(out, "board", "Board", now["board"] or "w5500-evb-pico"),
+        "hostname": ask(out, "hostname", "Name", now["hostname"]),
     }
     if Confirm.ask("Address by DHCP", console=out.text, default=now["address"] == "dhcp"):
         answers["address"] = "dhcp"
         answers["gateway"] = ""
     else:
-        answers["address"] = Prompt.ask("Address, such as 192.168.1.20/24", console=out.text)
-        answers["gateway"] = Prompt.ask("Gateway", console=out.text)
-        answers["dns"] = Prompt.ask("Name server", console=out.text, default=answers["gateway"])
+        had = now["address"] != "dhcp"
+        address = answers["address"] = ask(
+            out, "address", "Address, such as 192.168.1.20/24", now["address"] if had else None)
+        answers["gateway"] = ask(
+            out, "gateway", "Gateway, - for none", now["gateway"] if had else None,
+            lambda text: checks.check_gateway(address, text))
+        answers["dns"] = ask(out, "dns", "Name servers, - for none", answers["gateway"] or "-")
     return {name: value for name, value in answers.items() if value != now.get(name)}
 
 
+def ask(out, name, text, default, more=None):
+    """What a setting is to be; asked again, with the reason, while it cannot be that."""
+    from rich.prompt import Prompt
+
+    while True:
+        answer = Prompt.ask(text, console=out.text, default=default)
+        answer = "" if answer in (None, "-") else answer.strip()
+        try:
+            if not answer and name in ("board", "hostname", "address"):
+                raise ValueError("something must be said here")
+            if name == "address" and answer == "dhcp":
+                raise ValueError("an address such as 192.168.1.20/24 is wanted here")
+            checks.check(name, answer)
+            if more:
+                more(answer)
+            return answer
+        except ValueError as error:
+            out.say(str(error), "red")
+
+
 def apply(port, password, wanted, out):
-    """Set and save, restart the board, wait for its address and ping the gateway."""
+    """Set and save, restart the board, wait for its address and ping the gateway.
+
+    What is cut short, or refused, before it is saved leaves the board as it was.
+    """
     with Board(port, password) as board:
-        for name, value in wanted.items():
-            # (What is empty is given in quotes.)
-            board.ask('set %s "%s"' % (name, value))
-        board.ask("save")
+        try:
+            for name, value in wanted.items():
+                # (What is empty is given in quotes.)
+                board.ask('set %s "%s"' % (name, value))
+            board.ask("save")
+        except (Refused, KeyboardInterrupt) as error:
+            if isinstance(error, KeyboardInterrupt):
+                board.interrupt()
+                board.read_until((b"}\r\n",), 0.5)
+            board.ask("load")
+            raise
         board.ask("reboot")
-        out.say("saved: " + (", ".join("%s=%s" % item for item in wanted.items()) or "no change"))
+        out.say("saved: " + (", ".join("%s=%s" % item for item in wanted.items()
+                                       if item[0] != "password") or "no change"))
     time.sleep(1.5)
     if wanted.get("password"):
         password = wanted["password"]
@@ -102,64 +148,3 @@ def apply(port, password, wanted, out):
     else:
         out.say("saved, but it does not work: %s" % result["why"], "red")
     return result
-
-
-def read(path):
-    """The rows of a list, dicts of text with `port` and the settings by name."""
-    path = pathlib.Path(path)
-    if path.suffix == ".toml":
-        try:
-            import tomllib
-        except ImportError:
-            import tomli as tomllib
-        boards = tomllib.loads(path.read_text()).get("board", [])
-        rows = [{name: text_of(value) for name, value in board.items()} for board in boards]
-    else:
-        with open(path, newline="") as file:
-            rows = list(csv.DictReader(file))
-    rows = [{name: value for name, value in row.items() if name and value is not None}
-            for row in rows]
-    for n, row in enumerate(rows, 1):
-        if not row.get("port"):
-            raise ValueError("%s: board %d has no port" % (path, n))
-    return rows
-
-
-def text_of(value):
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def provision(options, out):
-    """Each board of a list, one after the other; what works is not done again."""
-    rows = read(options.list)
-    noted = pathlib.Path(options.list + ".done")
-    done = {} if options.again or not noted.exists() else json.loads(noted.read_text())
-    results = []
-    for row in rows:
-        key = json.dumps(row, sort_keys=True)
-        wanted = {name: value for name, value in row.items()
-                  if name not in ("port", "login") and value != ""}
-        name = row.get("hostname") or row["port"]
-        if key in done:
-            out.say("%s: done before" % name)
-            results.append(dict(done[key], skipped=True))
-            continue
-        out.say("%s on %s" % (name, row["port"]))
-        try:
-            result = apply(row["port"], row.get("login") or options.password, wanted, out)
-        except (NoBoard, Refused) as error:
-            result = {"port": row["port"], "settings": wanted, "works": False, "why": str(error)}
-            out.say(str(error), "red")
-        result["settings"].pop("password", None)
-        results.append(result)
-        if result["works"]:
-            done[key] = result
-            part = noted.with_suffix(".part")
-            part.write_text(json.dumps(done, indent=2))
-            part.replace(noted)
-    out.result = results
-    bad = [result for result in results if not result["works"]]
-    out.say("%d boards: %d work, %d do not" % (len(results), len(results) - len(bad), len(bad)))
-    out.table([dict(result, state="works" if result["works"] else result["why"])
-               for result in results], ("port", "address", "mac", "state"))
-    return 1 if bad else 0
