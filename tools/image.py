@@ -20,7 +20,7 @@ from pathlib import Path
 import frozen
 import micropython_tree
 import rom
-from micropython_tree import Failed
+from micropython_tree import Failed, Missing
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "firmware/images"
@@ -161,15 +161,15 @@ def compilers(say):
         return
     packages = sorted({PROGRAMS[name] for name in absent} | set(PACKAGES))
     if os.geteuid() or not shutil.which("apt-get"):
-        raise Failed("an image needs an ARM compiler with newlib, cmake and ninja: as root, "
-                     "apt-get install " + " ".join(packages))
+        raise Missing("an image needs an ARM compiler with newlib, cmake and ninja: as root, "
+                      "apt-get install " + " ".join(packages))
     say("installing " + " ".join(packages))
     env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
     subprocess.run(["apt-get", "-qq", "update"], env=env)
     install = ["apt-get", "-qq", "-y", "-o=Dpkg::Use-Pty=0", "install", "--no-install-recommends"]
     done = subprocess.run([*install, *packages], env=env, stdout=subprocess.DEVNULL)
     if done.returncode:
-        raise Failed("apt-get could not install the cross compiler")
+        raise Missing("apt-get could not install the cross compiler")
 
 
 def main():

@@ -17,13 +17,17 @@ class Failed(Exception):
     """No image; the argument says why, to a person."""
 
 
+class Missing(Failed):
+    """What an image takes is not to be had on this machine."""
+
+
 def unpacked(say):
     """MicroPython's sources with what they build on, unpacked from Debian's packages."""
     tree = BUILD / "micropython"
     if (tree / ".complete").exists():
         return tree
     if not shutil.which("apt-get"):
-        raise Failed("without Debian's packages name a tree of MicroPython: MICROPY_DIR=")
+        raise Missing("without Debian's packages name a tree of MicroPython: MICROPY_DIR=")
     say(f"fetching MicroPython and the Pico's SDK from Debian {SUITE}")
     packages = BUILD / "packages"
     apt = apt_of(packages)
@@ -32,7 +36,7 @@ def unpacked(say):
                     ["download", "pico-sdk-source", "tinyusb-source"]):
         done = subprocess.run([*apt, *command], cwd=packages, capture_output=True, text=True)
         if done.returncode:
-            raise Failed(f"apt-get {command[0]} failed:\n{done.stderr[-800:]}")
+            raise Missing(f"apt-get {command[0]} failed:\n{done.stderr[-800:]}")
     shutil.rmtree(tree, ignore_errors=True)
     unpack(packages.glob("micropython_*.orig.tar.*"), tree)
     for name in ("pico-sdk", "tinyusb", "mbedtls"):
@@ -67,7 +71,7 @@ def apt_of(folder):
                    if path.is_file())
     mirror = re.search(r"^URIs: *(\S+)|^deb (?:\[[^]]*\] )?(\S+)", text, re.M)
     if not mirror:
-        raise Failed("no mirror of Debian is among apt's sources")
+        raise Missing("no mirror of Debian is among apt's sources")
     signed = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
     sources = folder / "sources.list"
     sources.write_text("".join(f"{kind} {signed} {mirror[1] or mirror[2]} {SUITE} main\n"

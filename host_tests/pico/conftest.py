@@ -15,5 +15,5 @@ def firmware():
         fcntl.flock(lock, fcntl.LOCK_EX)        # one worker builds
         try:
             return device.firmware()
-        except device.image.Failed as error:
+        except device.image.Missing as error:
             pytest.skip("no firmware for the emulated Pico: %s" % error)
