@@ -108,12 +108,24 @@ def test_outgoing_tcp_carries_every_byte_both_ways(net):
         sock.close()
 
 
-def test_accepted_for_any_address(net):
-    """192.0.2.0/24 is for documentation: nothing answers there, but the gateway must try."""
+@pytest.fixture
+def silence(net, monkeypatch):
+    """Where the board's connections lead outside: to a server of this machine that is so full that
+    it does not answer; what addresses they were for comes into the list."""
+    asked = []
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.create_connection(
+            server.getsockname()):
+        monkeypatch.setattr(net.gateway, "outside", lambda addr, port, protocol: (
+            asked.append((bytes(addr), port)), server.getsockname())[1])
+        yield asked
+
+
+def test_accepted_for_any_address(net, silence):
     sock = net.socket(timeout=0)
     with pytest.raises(OSError):
         sock.connect(("192.0.2.1", 9))
     net.pump_until(lambda: net.gateway.count["tcp_out"] == 1)
+    assert silence == [(b"\xc0\0\2\1", 9)]
 
 
 def test_half_close_from_the_board(net):
@@ -186,7 +198,7 @@ def test_refused_by_the_host_is_an_error_for_the_board(net):
     assert net.gateway.stack.tcp.count["established"] == 0
 
 
-def test_many_connections_wait_for_the_outside(net, monkeypatch):
+def test_many_connections_wait_for_the_outside(net, silence, monkeypatch):
     """Hosts that do not answer hold a bounded number of SYNs and sockets, and nobody else up."""
     monkeypatch.setattr(door_module, "MOST", 4)
     for port in range(1, 9):
@@ -195,6 +207,7 @@ def test_many_connections_wait_for_the_outside(net, monkeypatch):
             sock.connect(("192.0.2.1", port))
     net.pump_until(lambda: net.gateway.count["tcp_out"] >= 8)
     assert len(net.gateway.door.knocking) <= 4
+    monkeypatch.undo()
     with HostServer(echo) as server:
         sock = net.connect(server.port)
         sock.sendall(b"x")
