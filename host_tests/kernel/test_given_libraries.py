@@ -473,6 +473,7 @@ spinet.install(nic.stack)
 def pico(pair):
     from pico import device, emulator
 
+    given("ntptime.py")         # or a skip, before anything is started
     if not emulator.ROM.exists() or not emulator.NODE.exists():
         pytest.skip("the emulated Pico is not here: tools/env.py could not install it")
     if not device.IMAGE.exists():

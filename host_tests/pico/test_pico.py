@@ -38,6 +38,8 @@ while sent < %(total)d:
     c.write(view[:min(2048, %(total)d - sent)])
     sent += 2048
 c.close()
+while nic.stack.tcp.all():      # what is not sent yet, nobody would send after the program's end
+    nic.stack.wait(nic.stack.poll() or 1)
 print(sha.digest().hex())
 """
 

@@ -78,7 +78,9 @@ class Background:
         self._wake = self.wake
         ports = ports or [ip.id.port for ip in stack.interfaces if ip.id.port is not None]
         self._ports = [port for port in ports if hasattr(port, "wake")]
+        global _missed
         if not _running:
+            _missed = False         # what those before had missed
             for cls, names in GUARDED:
                 guard(cls, wrapper=_any if cls is LAN else _few, names=names)
             guarded(_guard_service)
