@@ -252,12 +252,10 @@ class Conn(Timer):
         if self.tuner:
             self.tuner.reads(self, n)
             size = len(self.rbuf)
-        # Silly window avoidance (RFC 9293, 3.8.6.2.2).  To a peer who has more than half of the
-        # window left an acknowledgement will go before he needs to know of the rest.
-        edge = self.rcv_adv
-        if edge << 1 <= size and RECEIVES >> self.state & 1:
-            n = size - self.r_len - edge
-            if n >= 2 * self.mss or n >= size >> 1:
+        # Silly window avoidance (RFC 9293, 3.8.6.2.2).
+        if RECEIVES >> self.state & 1:
+            grown = size - self.r_len - self.rcv_adv
+            if grown >= 2 * self.mss or grown >= size >> 1:
                 output.ack(self)
 
     def shutdown(self):
