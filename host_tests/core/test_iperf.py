@@ -36,6 +36,29 @@ def test_udp_both_ways():
     assert server.tests == 2 and not net.a.udp.ports and not net.b.udp.ports
 
 
+def test_no_burst_of_datagrams_is_too_long():
+    """30 frames at once, to sockets whose queue takes two."""
+    held = []
+
+    def treat(frame, to_b):
+        if len(frame) < 1000:
+            return [frame]
+        held.append(bytes(frame))
+        if len(held) < 30:
+            return []
+        burst = held[:]
+        del held[:]
+        return burst
+
+    for reverse in (False, True):
+        net = Net(treat)
+        net.a.udp.rcvbuf = net.b.udp.rcvbuf = 4096
+        iperf.Server(net.b)
+        r = iperf.client(net.a, "10.0.0.2", seconds=1, udp=True, bandwidth=2000000, reverse=reverse)
+        assert r.lost == 0 and r.bytes >= 120 * 1460, r
+        del held[:]
+
+
 def test_server_is_for_one_at_a_time():
     net = Net(delay_ms=20)
     server = iperf.Server(net.b)

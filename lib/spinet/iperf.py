@@ -11,7 +11,7 @@ import json
 
 from spinet.addr import fmt
 from spinet.errors import EACCES, ECONNRESET, EINVAL, EIO, os_error
-from spinet.iperfdata import Receiver, Sender, results, stream_id
+from spinet.iperfdata import make, results, stream_id
 from spinet.prim import ticks_diff
 from spinet.service import tell
 from spinet.sockbase import SO_REUSEADDR, SOCK_DGRAM, SOL_SOCKET, resolve
@@ -138,8 +138,8 @@ class Client(Task):
                 elif state == CREATE_STREAMS and not ends:
                     for i in range(self.options["parallel"]):
                         sock = yield from self._stream(address, cookie, socks)
-                        ends.append((Receiver if self.options.get("reverse") else Sender)(
-                            sock, self.options, stream_id(i)))
+                        ends.append(make(sock, self.options, stream_id(i),
+                                         not self.options.get("reverse")))
                 elif state == TEST_RUNNING and ends:
                     ms = yield from self._test(control, ends)
                     yield from write(control, bytes((TEST_END,)), LIMIT_MS)
@@ -248,7 +248,6 @@ class Server(Task):
             yield from write(control, b"\xfe\0\0\0\x0d\0\0\0\0", LIMIT_MS)
             return
         udp = bool(options.get("udp"))
-        make = Sender if options.get("reverse") else Receiver
         ends = []
         hall = self._hall() if udp else None
         if udp:
@@ -259,7 +258,7 @@ class Server(Task):
             sock = self._meet(hall) if udp else (yield from self._greet(cookie))
             if sock is not None:
                 socks.append(sock)
-                ends.append(make(sock, options, stream_id(len(ends))))
+                ends.append(make(sock, options, stream_id(len(ends)), options.get("reverse")))
                 if udp:
                     sock.write(_HELLO_BACK)
             elif ticks_diff(self.stack.timers.now, began) > LIMIT_MS:

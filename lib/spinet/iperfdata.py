@@ -69,12 +69,11 @@ class Sender(End):
 
 
 class Receiver(End):
-    """Receives; of UDP it counts what is missing."""
+    """Takes what comes of a stream."""
 
     def __init__(self, sock, options, number):
         End.__init__(self, sock, options, number)
         self._buf = bytearray(min(BUFFER, 16384))
-        self._transit = None
 
     def step(self, ms, last=False):
         """Take what is there."""
@@ -85,8 +84,31 @@ class Receiver(End):
             if not n:
                 return
             self.bytes += n
-            if self.udp and n >= 12:
-                self._count(buf, ms, n)
+
+
+class UdpReceiver(End):
+    """Takes each datagram as it arrives, so that no burst is too long for a queue, and counts
+    what is missing."""
+
+    def __init__(self, sock, options, number):
+        End.__init__(self, sock, options, number)
+        self._buf = bytearray(16)
+        self._transit = None
+        sock.endpoint.waiter = self.take
+
+    def step(self, ms, last=False):
+        """Take what had come before we were told."""
+        self.take()
+
+    def take(self):
+        """Something has arrived."""
+        buf = self._buf
+        endpoint = self.sock.endpoint
+        while endpoint.readable:
+            n = endpoint.recv_into(buf, 0, 16)
+            self.bytes += endpoint.length
+            if n >= 12:
+                self._count(buf, self.sock.stack.timers.now, n)
 
     def _count(self, buf, ms, n):
         i = 12 if self.wide and n >= 16 else 8
@@ -98,12 +120,18 @@ class Receiver(End):
             self.errors -= 1        # it is late, but not lost
         # RFC 3550, 6.4.1.  Clocks differ: only differences of the transit times count.
         sent = (get16(buf, 2) & 0xFFF) * 1000 + (get16(buf, 4) << 16 | get16(buf, 6)) // 1000
-        transit = (ms - sent) * 1000
+        transit = (ms & 0x3FFFFF) - sent
         if self._transit is not None:
             d = abs(transit - self._transit)
-            if d < 1000000:
-                self.jitter_us += (d - self.jitter_us) // 16
+            if d < 1000:
+                self.jitter_us += (d * 1000 - self.jitter_us) // 16
         self._transit = transit
+
+
+def make(sock, options, number, sends):
+    """Our end of a stream, which we send or receive."""
+    return (Sender if sends else UdpReceiver if options.get("udp") else Receiver)(
+        sock, options, number)
 
 
 def results(ends, ms):
