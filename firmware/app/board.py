@@ -156,7 +156,8 @@ def activate(port, settings):
 
 def _tell_address(nic, address):
     if address == "0.0.0.0":
-        log.say("no address")
+        if nic.ipconfig("dhcp4"):       # a static one goes because someone said so, or a conflict
+            log.say("no address")
     else:
         mask = nic.ipconfig("addr4")[1]
         log.say("%s at %s/%d" % (nic.config("hostname"), address, addr.prefixlen(mask)))

@@ -64,11 +64,15 @@ def from_csv(path, text, wrong):
                 heads = fields
                 for head in sorted({head for head in heads if heads.count(head) > 1}):
                     wrong.append("%s:%d: two columns are called %r" % (path, reader.line_num, head))
+                strange = {head: unknown(head) for head in heads}
+                for head in filter(strange.get, strange):
+                    wrong.append("%s:%d, %s: %s" % (path, reader.line_num, head, strange[head]))
             elif len(fields) != len(heads):
                 wrong.append("%s:%d: %d fields, where the first line names %d" % (
                     path, reader.line_num, len(fields), len(heads)))
             else:
-                rows.append(Row(zip(heads, fields), reader.line_num))
+                rows.append(Row({head: field for head, field in zip(heads, fields)
+                                 if not strange[head]}, reader.line_num))
     except csv.Error as error:
         wrong.append("%s:%d: %s" % (path, reader.line_num, error))
     return rows
@@ -111,6 +115,17 @@ def flat(table, prefix=""):
     return fields
 
 
+def unknown(name):
+    """Why there is no column `name`; "" if there is."""
+    try:
+        if name not in OWN:
+            checks.rules().get(checks.rules().DEFAULTS, name)
+    except ValueError as error:
+        near = difflib.get_close_matches(name, [*checks.rules().keys(), *OWN], 1)
+        return str(error)[len(name) + 2:] + (", perhaps %s is meant" % near[0] if near else "")
+    return ""
+
+
 def look(row, path, wrong):
     """Is each field of a row what it may be?"""
     where = "%s:%d" % (path, row.line)
@@ -120,13 +135,13 @@ def look(row, path, wrong):
     for name, value in row.items():
         if name in OWN:
             continue
+        said = unknown(name)
         try:
-            checks.check(name, value)
+            if not said:
+                checks.check(name, value)
         except ValueError as error:
-            near = difflib.get_close_matches(name, [*checks.rules().keys(), *OWN], 1)
             said = str(error)
-            if said.startswith(name + ": there is no such setting"):
-                said = said[len(name) + 2:] + (", perhaps %s is meant" % near[0] if near else "")
+        if said:
             wrong.append("%s, %s: %s" % (where, name, said))
     if len(wrong) == before and row.get("address"):
         try:
