@@ -80,7 +80,7 @@ class Run:
             flash = pathlib.Path(args.flash) / ("pico-%s%s%s.flash" % (
                 args.chip, "-tap" if args.tap else "", number and "-" + number))
             return Device(link, args.chip, flash=flash, on_line=on_line, settings=settings,
-                          link_path=str(REPO / ("build/ttyPICO" + number)))
+                          link_path=str(flash.parents[1] / ("ttyPICO" + number)))
         return launch.Board(launch.make_flash(args.flash + number, settings), link, args.runtime,
                             on_line=on_line, chip=args.chip)
 

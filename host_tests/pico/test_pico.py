@@ -105,11 +105,11 @@ def test_the_page_has_the_right_bytes(firmware, chip):
         assert b" 404 " in get(peer, "/nothing")[0]
 
 
-def get(peer, path):
+def get(peer, path, address=(BOARD, 80)):
     """(head, body) of a GET."""
     s = peer.stack.socket()
     s.settimeout(20)
-    s.connect((BOARD, 80))
+    s.connect(address)
     s.sendall(b"GET %s HTTP/1.1\r\nHost: board\r\nConnection: close\r\n\r\n" % path.encode())
     data = b""
     piece = s.recv(4096)
@@ -190,6 +190,30 @@ def test_a_soft_reset_and_a_hard_one(firmware):
         pico.expect(b"spinet at " + BOARD.encode(), 20000)
         peer.drive(pico)
         assert b" 200 " in get(peer, "/status.json")[0]
+
+
+def test_what_is_set_at_the_console_is_so_after_a_reboot_and_another_image(firmware):
+    with board(firmware) as (pico, peer):
+        for command, answer in (("set hostname bench-7", b"hostname"),
+                                ("ip 10.0.0.40/24 10.0.0.1", b"gateway 10.0.0.1"),
+                                ("set services.http 8080", b"is set"),
+                                ("save", b"saved in netcfg.json"), ("reboot", b"\n")):
+            pico.write(command.encode() + b"\r")
+            pico.expect(command.encode() + b"\r\n")
+            pico.expect(answer)
+        pico.until(lambda: pico.resets)
+        pico.expect(b"bench-7 at 10.0.0.40/24", 20000)
+        flash = pico.flash()
+    peer = Peer()
+    # The flash of that board, and the firmware written to it once more.
+    with Pico(firmware, "w5500", peer.cable, [peer], flash=flash, time=peer.time) as pico:
+        pico.expect(b"bench-7 at 10.0.0.40/24", 20000)
+        peer.drive(pico)
+        assert b" 200 " in get(peer, "/status.json", ("10.0.0.40", 8080))[0]
+        pico.write(b"factory-reset yes\r")
+        peer.pump(lambda: pico.resets, 3000)
+        pico.peers.append(peer)
+        pico.expect(b"spinet at " + BOARD.encode(), 20000)
 
 
 @pytest.mark.parametrize("chip", CHIPS)
