@@ -19,7 +19,7 @@ serial: env ## a virtual board as a serial device, build/ttyBOARD, for its conso
 	@$(PY) tools/board/device.py build/board --link build/ttyBOARD \
 		--chip $(or $(CHIP),w5500) --runtime $(or $(RUNTIME),micropython)
 
-pico: env ## an emulated Pico with real firmware in place of the virtual board (CHIP=, TAP=, PORT=)
+pico: env ## an emulated Pico with real firmware in place of the virtual board (CHIP=, CONSOLE=usb, TAP=, PORT=)
 	@$(PY) tools/run.py --runtime pico --flash build/pico
 
 firmware: env ## an image with spinet frozen in (BOARD=pico, PARTS="w5500 dhcp", MICROPY_DIR=tree, MANIFEST=yours)

@@ -2,10 +2,10 @@
 
 `make run` runs this.  Settings come from options or from the environment:
 PORT (of the page; default 8080 or the next free one), RUNTIME (micropython,
-cpython, or pico: real firmware in an emulator), CHIP (w5500 or enc28j60), BOARDS (how many, on
-one switch), PCAP (a file or named pipe for every frame; with {} in its name one for each board),
-FORWARDS (a file of ports that lead elsewhere), TAP (the name of a TAP device to put the board
-on, as root, instead of the gateway).
+cpython, or pico: real firmware in an emulator), CONSOLE (of that: uart or usb), CHIP (w5500 or
+enc28j60), BOARDS (how many, on one switch), PCAP (a file or named pipe for every frame; with {} in
+its name one for each board), FORWARDS (a file of ports that lead elsewhere), TAP (the name of a
+TAP device to put the board on, as root, instead of the gateway).
 """
 import argparse
 import http.client
@@ -80,6 +80,7 @@ class Run:
             flash = pathlib.Path(args.flash) / ("pico-%s%s%s.flash" % (
                 args.chip, "-tap" if args.tap else "", number and "-" + number))
             return Device(link, args.chip, flash=flash, on_line=on_line, settings=settings,
+                          console=args.console,
                           link_path=str(flash.parents[1] / ("ttyPICO" + number)))
         return launch.Board(launch.make_flash(args.flash + number, settings), link, args.runtime,
                             on_line=on_line, chip=args.chip)
@@ -160,7 +161,7 @@ class Run:
             ("up", "%d s" % status["uptime_s"]),
             ("frames/s", "%.0f in, %.0f out" % tuple(rates) if rates else "-"),
             ("frames", "%(rx)d in, %(tx)d out" % status["counters"]["eth0"]),
-            ("sockets", "%d" % len(status["sockets"])),
+            ("sockets", "%d" % sum(s["state"] != "TIME_WAIT" for s in status["sockets"])),
             ("heap free", "%d KiB" % (heap // 1024) if heap is not None else "-"),
             (self.network.name, self.network.summary()),
         ]
@@ -276,6 +277,9 @@ def main():
                         default=os.environ.get("RUNTIME") or "micropython")
     parser.add_argument("--chip", choices=("w5500", "enc28j60"),
                         default=os.environ.get("CHIP") or "w5500")
+    parser.add_argument("--console", choices=("uart", "usb"),
+                        default=os.environ.get("CONSOLE") or "uart",
+                        help="of an emulated Pico: where its prompt is (default uart)")
     parser.add_argument("--boards", type=board_count, default=os.environ.get("BOARDS") or 1,
                         help="how many, on one switch (default 1)")
     parser.add_argument("--pcap", default=os.environ.get("PCAP") or None, metavar="FILE",

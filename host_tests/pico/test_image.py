@@ -1,17 +1,19 @@
 """What an image has in it, run on the emulated Pico."""
 import json
 import re
+import socket
 import ssl
 import struct
 import subprocess
+import sys
 
 import certificates
 import frozen
 import image
 import mpy
 import pytest
-from pico.device import configure
-from pico.emulator import Pico
+from pico.device import Device, configure
+from pico.emulator import USB, Pico
 from pico.peer import Peer
 from spinet import secure
 
@@ -175,6 +177,45 @@ def test_images_for_boards(firmware, board, tmp_path):
         assert address == 0x10000000 + 256 * number and size == 256
     sizes = json.loads((folder / "sizes.json").read_text())
     assert sizes["flash_left"] > 0 and sizes["file_system"] >= 1 << 20
+    if board == "pico":
+        runs_on_usb(folder / "firmware.uf2")
+
+
+def runs_on_usb(image):
+    """Console, REPL and network with the serial line on USB, through resets; idle, it sleeps."""
+    peer = Peer()
+    with Pico(image, "w5500", peer.cable, [peer], time=peer.time, console=USB) as pico:
+        pico.expect(b"spinet at 10.0.0.15", 20000)
+        pico.write(b"show interfaces\r")
+        pico.expect(b"address  10.0.0.15/24 (DHCP, bound)")
+        pico.run(1000)
+        cycles, asleep = pico.cycles, pico.asleep
+        pico.run(5000)
+        assert (pico.asleep - asleep) / (pico.cycles - cycles) > 0.98
+        told = "x" * 3000               # more than a packet, and than the buffers hold
+        assert pico.exec("a = %r\nprint(a)" % told) == told + "\n"
+        pico.write(b"\x04")
+        pico.expect(b"soft reboot")
+        pico.expect(b"spinet at 10.0.0.15", 20000)
+        pico.write(b"reboot\r")
+        pico.until(lambda: pico.resets)
+        pico.expect(b"spinet at 10.0.0.15", 20000)
+        peer.drive(pico)
+        s = peer.stack.socket()
+        s.connect(("10.0.0.15", 7))
+        s.sendall(b"echo")
+        assert s.recv(10) == b"echo"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+        wire.bind(("127.0.0.1", 0))
+        device = Device((0, wire.getsockname()[1]), image=image, console="usb")
+        device.start()
+        try:
+            words = [sys.executable, "-m", "mpremote", "connect", device.path]
+            done = subprocess.run([*words, "exec", "print('mpremote', 6 * 7)"],
+                                  capture_output=True, text=True, timeout=60)
+        finally:
+            device.stop()
+    assert done.stdout.strip() == "mpremote 42", done
 
 
 @pytest.mark.slow

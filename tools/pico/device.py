@@ -1,10 +1,10 @@
 """An emulated Pico as a serial device: as board/device.py's `Device`, but with real firmware.
 
-    device.py [--chip enc28j60] [--image FILE] [--link PATH] [--flash FILE]
+    device.py [--chip enc28j60] [--console usb] [--image FILE] [--link PATH] [--flash FILE]
 
-`device.path` is what a terminal or mpremote opens, the Pico's UART 0.  The chip's cable is UDP
-datagrams between two ports, as that of a virtual board.  The Pico's time follows the clock; where
-the machine is too slow for that, its time falls behind and stays behind.
+`device.path` is what a terminal or mpremote opens, the Pico's UART 0 or its USB.  The chip's cable
+is UDP datagrams between two ports, as that of a virtual board.  The Pico's time follows the clock;
+where the machine is too slow for that, its time falls behind and stays behind.
 """
 import argparse
 import contextlib
@@ -24,24 +24,28 @@ if __name__ == "__main__":
     sys.path[:0] = [str(_ROOT / "lib"), str(_ROOT / "tools")]
 
 import image  # noqa: E402
-from pico.emulator import BUILD, Fault, Pico  # noqa: E402
+from pico.emulator import BUILD, UART, USB, Fault, Pico  # noqa: E402
 from spinet.ports.datagram import Datagram  # noqa: E402
 
-IMAGE = BUILD / "firmware/pico-uart/firmware.bin"
+# Where the prompt may be: the serial line, and the image that has it there.
+CONSOLES = {"uart": (UART, BUILD / "firmware/pico-uart/firmware.bin"),
+            "usb": (USB, BUILD / "firmware/pico/firmware.bin")}
+IMAGE = CONSOLES["uart"][1]
 _SLICE_NS = 4000000         # so long the core runs before anybody else has a turn
 _BEHIND_NS = 50000000       # further behind than that it does not catch up
 
 
-def firmware(say=print):
-    """The image for the emulated Pico, built if there is none or spinet has changed since."""
+def firmware(console="uart", say=print):
+    """The image with its prompt there, built if there is none or spinet has changed since."""
+    made = CONSOLES[console][1]
     files = [path for folder in ("lib", "ports", "firmware")
              for path in (BUILD.parent / folder).rglob("*.*")]
     files += [BUILD.parent / "tools" / name
               for name in ("image.py", "frozen.py", "mpy.py", "rom.py")]
     newest = max(path.stat().st_mtime for path in files)
-    if not IMAGE.exists() or IMAGE.stat().st_mtime < newest:
-        image.build("pico-uart", say=say)
-    return IMAGE
+    if not made.exists() or made.stat().st_mtime < newest:
+        image.build(made.parent.name, say=say)
+    return made
 
 
 class Device:
@@ -49,8 +53,9 @@ class Device:
     other's)."""
 
     def __init__(self, link, chip="w5500", image=None, flash=None, on_line=None, link_path=None,
-                 settings=None):
-        self.image = image or firmware()
+                 settings=None, console="uart"):
+        self.console = CONSOLES[console][0]
+        self.image = image or firmware(console)
         self.chip = chip
         self.flash_file = flash and pathlib.Path(flash)
         self.settings = settings
@@ -78,7 +83,7 @@ class Device:
         flash = None
         if self.flash_file and self.flash_file.exists():
             flash = self.flash_file.read_bytes()
-        self.pico = Pico(self.image, self.chip, self.wire, flash=flash)
+        self.pico = Pico(self.image, self.chip, self.wire, flash=flash, console=self.console)
         if self.settings is not None and flash is None:
             configure(self.pico, self.settings)
         self.pico.on_output = self.output
@@ -93,9 +98,7 @@ class Device:
     def alive(self):
         return self.thread is not None and self.thread.is_alive()
 
-    def output(self, uart, data):
-        if uart:
-            return
+    def output(self, data):
         with contextlib.suppress(BlockingIOError):
             os.write(self.user, data)
         *lines, self.line = (self.line + data).split(b"\n")
@@ -163,13 +166,14 @@ def main():
     parser = argparse.ArgumentParser(description="An emulated Pico with a serial line.")
     parser.add_argument("--link", metavar="PATH", help="a name for the serial device")
     parser.add_argument("--chip", default="w5500", choices=("w5500", "enc28j60"))
+    parser.add_argument("--console", default="uart", choices=CONSOLES, help="where the prompt is")
     parser.add_argument("--image", help="the firmware (default: built)")
     parser.add_argument("--flash", help="file that keeps what is in its flash")
     parser.add_argument("--build", action="store_true", help="only see that there is firmware")
     options = parser.parse_args()
     if options.build:
         try:
-            print("firmware for the emulated Pico: %s" % firmware())
+            print("firmware for the emulated Pico: %s" % firmware(options.console))
         except image.Failed as error:
             sys.exit("spinet: no firmware for the emulated Pico: %s" % error)
         return
@@ -177,7 +181,7 @@ def main():
     gateway = Gateway(Datagram(local=("127.0.0.1", ports[1]), remote=("127.0.0.1", ports[0])))
     threading.Thread(target=gateway.run, daemon=True).start()
     device = Device(ports, options.chip, options.image, options.flash, link_path=options.link,
-                    settings={"chip": options.chip})
+                    settings={"chip": options.chip}, console=options.console)
     device.start()
     print(device.path, flush=True)
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))

@@ -13,7 +13,7 @@ Messages, one letter and then doubles (little endian), to the emulator:
 
     R limit             run until then; with what `_status` says
     L offset, count     (32 bits) and bytes: into the flash, and power on
-    U uart, count       (8 and 16 bits) and bytes: serial input
+    U line, count       (8 and 16 bits) and bytes: serial input; 0 and 1 are UARTs, 2 is USB
     P pin, level        (8 bits) an input pin
     X, F, S             reset by the RUN pin; send the flash; send the samples so far (`profile`)
 
@@ -21,7 +21,7 @@ and from it:
 
     x d t r p    time, Hz of the SPI clock, bytes wanted (r: level), bytes sent, and these: the chip
                  is asked for bytes, deselected, its time has come, its reset pin moved, power came
-    o            uart, bytes, and these: serial output
+    o            line, bytes, and these: serial output
     f            the text of a fault
     e            why it stopped (0 time, 1 reset, 2 fault), time, cycles, cycles asleep
     F            what F or S asked for
@@ -41,6 +41,7 @@ NODE = BUILD / "node/bin/node"
 ROM = BUILD / "pico/bootrom.bin"
 
 PINS = {"bus": 0, "cs": 17, "reset": 20, "int": 21}     # as firmware/boards/pico-*.json have them
+UART, USB = 0, 2            # serial lines
 _NEVER = float("inf")
 _REASONS = ("time", "reset", "fault")
 
@@ -70,13 +71,14 @@ class Pico:
     peers       what goes on beside it: objects with `due()`, nanoseconds of the Pico's time at
                 which `work()` wants to be called next, or None
     flash       2 MiB that were there before, or None
-    on_output   called with (uart, bytes)
+    console     the serial line of the prompt: `UART` (0), or `USB` where the image has it there
+    on_output   called with the bytes of that line; else they are in `output`
     time        the `chips.bus.Time` of the model; `nanos`, `cycles`, `asleep` are those of the
                 core, since the first power-on
     """
 
     def __init__(self, image, chip="w5500", wire=None, peers=(), flash=None, on_output=None,
-                 seed=1, baud=921600, time=None, model=None):
+                 seed=1, baud=921600, time=None, model=None, console=UART):
         self.time = time or Time(0)
         self._epoch = self.time.ms
         self.chip = None
@@ -89,7 +91,8 @@ class Pico:
         self.head = head
         self.peers = list(peers)
         self.on_output = on_output
-        self.output = bytearray()       # of UART 0, what nobody has taken yet
+        self.console = console
+        self.output = bytearray()       # what nobody has taken yet
         self.nanos = self.cycles = self.asleep = 0
         self.resets = 0
         self._selected = False
@@ -149,11 +152,11 @@ class Pico:
                     ms, self.output[-300:]))
             self.run(step_ms)
 
-    def write(self, data, uart=0):
+    def write(self, data):
         """Serial input."""
         for i in range(0, len(data), 60000):
             piece = data[i:i + 60000]
-            self._tell(b"U" + struct.pack("<BH", uart, len(piece)) + piece)
+            self._tell(b"U" + struct.pack("<BH", self.console, len(piece)) + piece)
 
     def pin(self, number, level):
         """Set an input pin; it stays so."""
@@ -220,12 +223,13 @@ class Pico:
             self._ask(kind, int(nanos), int(hertz), int(wanted), self._read(int(count)))
             return None
         if kind == b"o":
-            uart, count = self._numbers(2)
+            line, count = self._numbers(2)
             data = self._read(int(count))
-            if self.on_output:
-                self.on_output(int(uart), data)
-            elif uart == 0:
-                self.output += data
+            if line == self.console:
+                if self.on_output:
+                    self.on_output(data)
+                else:
+                    self.output += data
             return None
         if kind == b"f":
             self.fault_text = self._read(int(self._numbers(1)[0])).decode()

@@ -1,3 +1,3 @@
 // rp2040js, from build/node, where tools/env.py puts it.
 const at = new URL('../../build/node/node_modules/rp2040js/dist/esm/index.js', import.meta.url);
-export const { BasePeripheral, ConsoleLogger, GPIOPinState, LogLevel, RP2040 } = await import(at);
+export const { BasePeripheral, ConsoleLogger, GPIOPinState, LogLevel, RP2040, USBCDC } = await import(at);

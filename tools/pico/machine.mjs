@@ -5,7 +5,7 @@
 // (the boot ROM's functions do it directly), a UART whose transmit interrupt ends, a ring
 // oscillator whose random bit comes from a seed, a watchdog that resets, and a counter of cycles
 // for programs, at 0x400f0000 (two words, read the low one first), where no RP2040 has anything.
-import { BasePeripheral, ConsoleLogger, LogLevel, RP2040 } from './library.mjs';
+import { BasePeripheral, ConsoleLogger, LogLevel, RP2040, USBCDC } from './library.mjs';
 import { compile } from './thumb.mjs';
 
 export const FLASH_SIZE = 2 * 1024 * 1024;
@@ -55,8 +55,31 @@ class Line {
   }
 }
 
+/** A computer on the USB that has opened the serial line: its bytes come when there is room. */
+class UsbHost {
+  constructor(machine, onByte) {
+    this.usb = machine.mcu.usbCtrl; this.waiting = []; this.room = 0;
+    this.cdc = new USBCDC(this.usb);
+    this.cdc.onSerialData = (bytes) => bytes.forEach(onByte);
+    // With nothing to say it stays silent, where the library's would send empty packets for ever.
+    this.usb.onEndpointRead = (endpoint, size) => {
+      if (endpoint === this.cdc.outEndpoint) { this.room = size; this.next(); }
+    };
+  }
+  feed(bytes) { for (const byte of bytes) this.waiting.push(byte); this.next(); }
+  next() {
+    if (!this.room || !this.waiting.length) return;
+    const packet = Uint8Array.from(this.waiting.splice(0, this.room));
+    this.room = 0;
+    this.usb.endpointReadDone(this.cdc.outEndpoint, packet);
+  }
+}
+
 export class Machine {
-  /** `rom` and `flash` are bytes; `flash` is kept and changed. `onByte(uart, byte)` hears the serial lines. */
+  /**
+   * `rom` and `flash` are bytes; `flash` is kept and changed. `onByte(line, byte)` hears the serial
+   * lines: UART 0, UART 1, and USB.
+   */
   constructor({ rom, flash, seed = 1, baud = 921600, onByte }) {
     const mcu = (this.mcu = new RP2040());
     mcu.logger = new ConsoleLogger(LogLevel.Error, false);
@@ -78,6 +101,7 @@ export class Machine {
     mcu.peripherals[0x40058].onWatchdogTrigger = () => { this.stopped = 'reset'; };
     this.lines = mcu.uart.map((uart) => new Line(this, uart, baud));
     mcu.uart.forEach((uart, i) => { uart.onByte = (byte) => onByte(i, byte); });
+    this.lines.push(new UsbHost(this, (byte) => onByte(2, byte)));
     this.hookFlash();
     mcu.core.PC = 0x10000000;                   // where the boot ROM starts the second stage
     this.execute = compile(this);

@@ -34,12 +34,12 @@ function header(kind, ...numbers) {
   return data;
 }
 
-let said = [[], []];
+let said = [[], [], []];
 function saySerial() {
-  said.forEach((bytes, uart) => {
-    if (bytes.length) send(header('o', uart, bytes.length), Buffer.from(bytes));
+  said.forEach((bytes, line) => {
+    if (bytes.length) send(header('o', line, bytes.length), Buffer.from(bytes));
   });
-  said = [[], []];
+  said = [[], [], []];
 }
 
 let machine, chip, before = { nanos: 0, cycles: 0, asleep: 0 };
@@ -57,7 +57,7 @@ function answer(withData) {
 }
 function power(flash) {
   machine = new Machine({ rom, flash, seed: settings.seed, baud: settings.baud,
-    onByte: (uart, byte) => said[uart].push(byte) });
+    onByte: (line, byte) => said[line].push(byte) });
   chip = new Chip(machine, ask, settings);
 }
 function ended(why) {
