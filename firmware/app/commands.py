@@ -103,15 +103,14 @@ def cmd_ip(c, words):
         board.apply_address(nic, settings)
         note_change(c, "address by DHCP")
         return
-    address, length = address_at(c, 1, config.host_address)
+    address_at(c, 1, config.host_address)
     gateway = ""
     if len(words) == 3:
         gateway = addr.fmt(address_at(c, 2))
-        if [a & m for a, m in zip(addr.parse(gateway), addr.mask(length))] != [
-                a & m for a, m in zip(address, addr.mask(length))]:
-            raise Wrong("%s: the gateway is not in the network of %s" % (gateway, words[1]), 2)
-        if gateway == addr.fmt(address):
-            raise Wrong("%s: the gateway is another host, not this one" % gateway, 2)
+        try:
+            config.check_gateway(gateway, words[1])
+        except ValueError as error:
+            raise Wrong(str(error), 2)
     settings["address"] = words[1]
     settings["gateway"] = gateway
     board.apply_address(nic, settings)

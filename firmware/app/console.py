@@ -255,7 +255,8 @@ class Console:
 _ERRORS = {
     -2: "no such name, or no name server knows it", 12: "not enough memory",
     19: "no network", 22: "the other end makes no sense", 13: "the other end is busy",
-    28: "no space left on flash", 99: "this host has no such address",
+    28: "no space left on flash", 98: "something else has this port",
+    99: "this host has no such address",
     101: "no route: without an address, or out of the network and without a gateway",
     103: "connection aborted", 104: "connection reset by the other end", 110: "no answer in time",
     111: "connection refused", 113: "the host does not answer on the network",

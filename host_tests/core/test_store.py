@@ -217,16 +217,24 @@ def test_no_file_gives_defaults_and_says_so():
 
 def test_each_fault_is_said_and_only_its_default_stands():
     for text, complaint in (
-        ('{"hostname": 5, "ntp": ["a.b"]}', "'hostname' should be a text"),
+        ('{"hostname": 5, "ntp": ["a.b"]}', "'hostname': not a text"),
         ('{"address": "10.0.0.0/24", "ntp": ["a.b"]}', "the address of the network itself"),
         ('{"address": "10.0.0.255/24", "ntp": ["a.b"]}', "broadcast"),
         ('{"address": "10.0.0.1", "ntp": ["a.b"]}', "prefix length is missing"),
-        ('{"spi": {"id": "x"}, "ntp": ["a.b"]}', "'id' should be a whole number"),
+        ('{"spi": {"id": "x"}, "ntp": ["a.b"]}', "'spi.id': not a whole number"),
         ('{"dns": ["10.0.0.300"], "ntp": ["a.b"]}', "octet 300 is over 255"),
-        ('{"watchdog_ms": 5, "ntp": ["a.b"]}', "1000 to 8388"),
+        ('{"watchdog_ms": 5, "ntp": ["a.b"]}', "not within 1000 and 8388"),
         ('{"colour": 1, "ntp": ["a.b"]}', "unknown setting 'colour' ignored"),
         ('{"board": "nothing", "ntp": ["a.b"]}', "no profile"),
-        ('{"console": {"on": "yes"}, "ntp": ["a.b"]}', "stdio, uart or off"),
+        ('{"console": {"on": "yes"}, "ntp": ["a.b"]}', "yes: it is stdio, uart or off"),
+        ('{"chip": "", "ntp": ["a.b"]}', "not a chip with a driver (w5500, enc28j60)"),
+        ('{"chip": "rtl8139", "ntp": ["a.b"]}', "rtl8139: not a chip with a driver"),
+        ('{"hostname": "", "ntp": ["a.b"]}', "1 to 32 characters"),
+        ('{"address": "", "ntp": ["a.b"]}', "four numbers with dots"),
+        ('{"mac": "01:00:00:00:00:01", "ntp": ["a.b"]}', "no single host has such an address"),
+        ('{"spi": {"baudrate": 0}, "ntp": ["a.b"]}', "'spi.baudrate': 0 is not within"),
+        ('{"pins": {"cs": [1]}, "ntp": ["a.b"]}', "'pins.cs': not the number or name of a pin"),
+        ('{"spi": 5, "ntp": ["a.b"]}', "'spi': not an object, using defaults"),
     ):
         settings, said = load(text)
         assert len(said) == 1 and complaint in said[0], said
@@ -234,6 +242,56 @@ def test_each_fault_is_said_and_only_its_default_stands():
         for key in config.DEFAULTS:
             if key not in ("ntp", "board"):
                 assert settings[key] == config.DEFAULTS[key], key
+
+
+def test_services_are_looked_at_one_by_one():
+    settings, said = load('{"services": {"http": 70000, "echo": 8007, "gopher": 70}}')
+    assert settings["services"] == {"http": 80, "echo": 8007}
+    assert sorted(said) == [
+        "netcfg.json: 'services.http': 70000 is not within 1 and 65535, using 80",
+        "netcfg.json: unknown setting 'services.gopher' ignored"]
+
+
+def test_a_gateway_outside_the_network_is_no_gateway():
+    for gateway, complaint in (("10.0.9.1", "not in the network"), ("10.0.2.15", "another host")):
+        settings, said = load('{"address": "10.0.2.15/24", "gateway": "%s"}' % gateway)
+        assert settings["address"] == "10.0.2.15/24" and settings["gateway"] == ""
+        assert len(said) == 1 and complaint in said[0]
+
+
+def test_no_setting_of_any_kind_keeps_a_board_from_its_settings():
+    """Each setting, each of many values: what comes out is as it must be; what is not is said."""
+    values = (None, True, 0, -1, 1.5, 1 << 70, "", "x y", "\u00e9" * 50, [], [5], {}, {"x": 1})
+    names = list(config.keys()) + ["spi", "pins", "services", "console", "x"]
+    for name in names:
+        group, dot, part = name.partition(".")
+        for value in values:
+            found = {group: {part: value} if dot else value}
+            settings, said = quietly(config.complete, found)
+            for key in config.keys():
+                if config.get(settings, key) != "off":
+                    config.check(key, config.get(settings, key))
+            try:
+                config.check(name, value)
+            except (KeyError, ValueError):
+                assert len(said) == 1 and repr(name) in said[0], (name, value, said)
+            assert sorted(settings) == sorted(config.DEFAULTS)
+
+
+def test_a_bad_profile_has_no_say_either():
+    on(Flash({PATH: '{"board": "mine"}',
+              "boards/mine.json": '{"chip": "rtl8139", "spi": {"baudrate": 0}, "mac": "x"}'}))
+    settings, said = quietly(config.load)
+    assert len(said) == 3
+    assert settings == dict(config.DEFAULTS, board="mine")
+
+
+def test_a_password_written_by_hand_is_hashed():
+    settings, said = load('{"password": "tulip"}')
+    assert said == [] and "tulip" not in settings["password"]
+    assert config.matches("tulip", settings["password"])
+    again, _ = quietly(config.complete, {"password": settings["password"]})
+    assert again["password"] == settings["password"]
 
 
 def test_a_profile_stands_between_defaults_and_settings():
