@@ -79,7 +79,10 @@ class Board:
         """The main loop, until the console or Ctrl-C says to leave."""
         self.leave = False
         if self.settings["watchdog_ms"] and self.dog is None and self.network:
-            self.dog = machine.WDT(timeout=self.settings["watchdog_ms"])
+            try:
+                self.dog = machine.WDT(timeout=self.settings["watchdog_ms"])
+            except Exception as error:
+                log.say("no watchdog: %s" % error)
         while not self.leave:
             wait_ms = self.step()
             if not wait_ms:

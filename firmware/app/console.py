@@ -41,7 +41,7 @@ class Console:
         self.json = False
         self.changed = False        # settings differ from what is saved
         self.follow = True          # log lines are shown as they come
-        self.locked = bool(board.settings["password"])
+        self.locked = bool(board.settings["password"]) and board.network    # not in safe mode
         self.words = []
         self._places = []           # columns of the words
         self._job = None
