@@ -236,7 +236,9 @@ def cmd_reset(c, words):
 
 def cmd_reboot(c, words):
     at_most(words, 1)
-    if c.changed and "now" not in words:
+    if len(words) == 2:
+        unique(words[1], ("now",), 1)
+    elif c.changed:
         raise Wrong("there are changes that are not saved: `save`, or `reboot now`")
     c.put("restarting", reboot=True)
     return restart(c)
@@ -342,7 +344,8 @@ def unique(text, names, at):
     if found:
         raise Wrong("%s may be %s" % (text, ", ".join(found)), at)
     if at:
-        raise Wrong("%s: not one of %s" % (addr.quote(text), ", ".join(names)), at)
+        raise Wrong("%s: not %s%s" % (
+            addr.quote(text), "one of " if len(names) > 1 else "", ", ".join(names)), at)
     raise Wrong("no such command; `help` lists them", at)
 
 
@@ -361,6 +364,8 @@ def complete(c, line):
         return [row[0] for row in TABLE]
     if words[0] == "help":
         return [row[0] for row in TABLE] if len(words) == 2 else []
+    if words[0] == "set" and len(words) == 3:
+        return config.choices(words[1])
     if words[0] in ("get", "set"):
         return list(config.keys()) if len(words) == 2 else []
     for row in TABLE:

@@ -7,7 +7,7 @@ A missing file means defaults; a broken one its last good copy (see store.py); a
 kind is reported in words and its default stands, so that a board always comes up.
 """
 from app import log, store
-from app.files import opened
+from app.files import FILES, opened
 from spinet import addr, lan
 
 FILE = "netcfg.json"
@@ -34,6 +34,8 @@ DEFAULTS = {
 # Those that are named hold, without the others' defaults.
 _OPEN = ("services",)
 _PINS = ("sck", "mosi", "miso", "cs", "reset", "irq", "tx", "rx", "safe_pin")
+_CHIPS = ("w5500", "enc28j60")
+_PLACES = ("stdio", "uart", "off")
 _MAY_BE_NONE = ("mac", "gateway", "dns", "ntp", "watchdog_ms")
 
 
@@ -49,7 +51,7 @@ def load_old(path=FILE):
     """The settings of the last good copy.  OSError if there is none."""
     found, complaint = store.read(path + store.OLD)
     if found is None:
-        raise OSError("%s: %s" % (path + store.OLD, complaint))
+        raise OSError("no last good copy: %s: %s" % (path + store.OLD, complaint))
     return complete(found, path + store.OLD)
 
 
@@ -80,10 +82,23 @@ def read_profile(name):
         raise ValueError("%s: not the name of a profile" % addr.quote(name))
     profile, complaint = store.read(BOARDS + name + ".json", opened)
     if profile is None:
-        raise ValueError("no profile %s.json in %s (%s)" % (addr.quote(name), BOARDS, complaint))
+        raise ValueError("%s: %s" % (addr.quote(name), "there is no such profile, but %s" % (
+            ", ".join(profiles()) or "none") if complaint == "none" else complaint))
     profile.pop("about", None)
     profile["board"] = name
     return profile
+
+
+def profiles():
+    """The names of the profiles that there are."""
+    import os
+
+    try:
+        names = os.listdir(BOARDS)
+    except OSError:
+        names = []
+    names = names + [path[len(BOARDS):] for path in FILES if path.startswith(BOARDS)]
+    return sorted(set([name[:-5] for name in names if name.endswith(".json")]))
 
 
 def save(settings, path=FILE):
@@ -177,6 +192,13 @@ def keys():
                 yield key + "." + name
         else:
             yield key
+
+
+def choices(name):
+    """What the setting may be, where that can be listed."""
+    if name == "board":
+        return profiles()
+    return list({"chip": _CHIPS, "console.on": _PLACES}.get(name, ()))
 
 
 def get(settings, name):
@@ -296,8 +318,9 @@ def host_address(text):
 
 
 def _check_chip(name):
-    if name not in ("w5500", "enc28j60"):
-        raise ValueError("%s: not a chip with a driver (w5500, enc28j60)" % addr.quote(name))
+    if name not in _CHIPS:
+        raise ValueError("%s: not a chip with a driver (%s)" % (
+            addr.quote(name), ", ".join(_CHIPS)))
 
 
 def _check_hostname(name):
@@ -321,13 +344,22 @@ def _check_mac(text):
 
 def _check_ntp(servers):
     for server in servers:
-        if not isinstance(server, str) or not server:
-            raise ValueError("a server is an address or a name")
+        check_host(server)
+
+
+def check_host(text):
+    """ValueError if it is neither an address nor, as far as can be seen, a name."""
+    if not isinstance(text, str) or not text:
+        raise ValueError("a server is an address or a name")
+    if not [letter for letter in text if letter not in "0123456789.:/"]:
+        addr.parse(text)
+    elif " " in text or ".." in text or text[0] == ".":
+        raise ValueError("%s: not a name" % addr.quote(text))
 
 
 def _check_console(on):
-    if on not in ("stdio", "uart", "off"):
-        raise ValueError("%s: it is stdio, uart or off" % addr.quote(on))
+    if on not in _PLACES:
+        raise ValueError("%s: not one of %s" % (addr.quote(on), ", ".join(_PLACES)))
 
 
 _RULES = {

@@ -254,7 +254,7 @@ class Console:
 
 _ERRORS = {
     -2: "no such name, or no name server knows it", 12: "not enough memory",
-    19: "no network", 22: "the other end makes no sense", 13: "the other end is busy",
+    13: "this is a broadcast address", 19: "no network",
     28: "no space left on flash", 98: "something else has this port",
     99: "this host has no such address",
     101: "no route: without an address, or out of the network and without a gateway",

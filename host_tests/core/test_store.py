@@ -310,8 +310,8 @@ def test_each_fault_is_said_and_only_its_default_stands():
         ('{"dns": ["10.0.0.300"], "ntp": ["a.b"]}', "octet 300 is over 255"),
         ('{"watchdog_ms": 5, "ntp": ["a.b"]}', "not within 1000 and 8388"),
         ('{"colour": 1, "ntp": ["a.b"]}', "unknown setting 'colour' ignored"),
-        ('{"board": "nothing", "ntp": ["a.b"]}', "no profile"),
-        ('{"console": {"on": "yes"}, "ntp": ["a.b"]}', "yes: it is stdio, uart or off"),
+        ('{"board": "nothing", "ntp": ["a.b"]}', "nothing: there is no such profile, but "),
+        ('{"console": {"on": "yes"}, "ntp": ["a.b"]}', "yes: not one of stdio, uart, off"),
         ('{"chip": "", "ntp": ["a.b"]}', "not a chip with a driver (w5500, enc28j60)"),
         ('{"chip": "rtl8139", "ntp": ["a.b"]}', "rtl8139: not a chip with a driver"),
         ('{"hostname": "", "ntp": ["a.b"]}', "1 to 32 characters"),
@@ -402,7 +402,7 @@ def test_naming_a_profile_takes_its_wiring():
         config.put(settings, "board", "yours")
         assert False, "there is none"
     except ValueError as error:
-        assert "no profile yours.json" in str(error)
+        assert "yours: there is no such profile, but " in str(error)
 
 
 def test_settings_by_name():

@@ -21,10 +21,6 @@ def rules():
 def check(name, text):
     """ValueError, in the board's words, if the setting `name` cannot be `text`."""
     config = rules()
-    if name == "board" and text:
-        known = sorted(path.stem for path in BOARDS.glob("*.json"))
-        if text not in known:
-            raise ValueError("%s: there is no such profile, but %s" % (text, ", ".join(known)))
     settings = {key: value.copy() if isinstance(value, (dict, list)) else value
                 for key, value in config.DEFAULTS.items()}
     config.put(settings, name, text)
