@@ -207,6 +207,15 @@ def open_bus(bus, fastest):
                        **lines)
 
 
+def clock(spi, asked):
+    """The Hz at which `spi` runs, where it says so: a bus takes the next below what was `asked`."""
+    said = str(spi).partition("baudrate=")[2]
+    n = 0
+    while said[n:n + 1].isdigit():
+        n += 1
+    return int(said[:n] or asked)
+
+
 def _pin(number, *how, **value):
     return machine.Pin(number, *how, **value) if config.connected(number) else None
 
