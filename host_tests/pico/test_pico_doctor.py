@@ -59,6 +59,18 @@ def test_a_pico_with_nothing_wrong(desk, chip, clock):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+def test_install_leaves_an_image_with_spinet_as_it_is(desk):
+    device = desk("w5500")
+    with link.Board(device.path):
+        pass
+    status, _, error = spinet("install", "--port", device.path, timeout=150)
+    assert status == 1 and "image has spinet in it already" in error
+    with link.Board(device.path) as board:
+        assert board.ask("show board"), "its program runs again"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_an_interrupt_line_and_a_reset_line_that_are_not_connected(desk):
     device = desk("w5500")
     device.wish(lambda pico: one_pin(pico, "int_level", 1))
