@@ -1,12 +1,9 @@
 """`spinet doctor` at real firmware on an emulated Pico: a sound one, and ones with a fault."""
 import json
-import threading
 
 import pytest
 from board import launch
-from gateway import Gateway
 from pico.device import Device
-from spinet.ports.datagram import Datagram
 from spinetcli import link
 from test_cli import spinet
 
@@ -17,17 +14,13 @@ def desk(firmware):
     made = []
 
     def desk(chip):
-        ports = launch.free_ports(2)
-        gateway = Gateway(Datagram(local=("127.0.0.1", ports[1]), remote=("127.0.0.1", ports[0])))
-        threading.Thread(target=gateway.run, daemon=True).start()
-        device = Device(ports, chip, settings={"chip": chip})
-        device.start()
-        made.extend((device, gateway))
-        return device
+        made.append(Device(launch.behind_gateway(), chip, settings={"chip": chip}))
+        made[-1].start()
+        return made[-1]
 
     yield desk
-    for thing in made:
-        thing.stop()
+    for device in made:
+        device.stop()
 
 
 def visit(device):
