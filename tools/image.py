@@ -8,6 +8,7 @@ MicroPython is the tree that `--micropython` names, or that of micropython_tree.
 changed.  The same input gives the same image to the byte, wherever it is built.
 """
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -84,8 +85,12 @@ def build(board, parts="", micropython=None, to=None, say=print, in_ram=False, m
                 out.flush()
                 raise Failed(f"{command[0]} failed, see {log}:\n{what_failed(log)}")
 
-        cross = work / "mpy-cross"
-        run("make", "-C", tree / "mpy-cross", f"BUILD={cross}", f"-j{os.cpu_count()}")
+        # One for all images of a tree.
+        cross = BUILD / "mpy-cross" / hashlib.sha256(bytes(tree)).hexdigest()[:16]
+        cross.mkdir(parents=True, exist_ok=True)
+        with open(cross / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            run("make", "-C", tree / "mpy-cross", f"BUILD={cross}", f"-j{os.cpu_count()}")
         env["MICROPY_MPYCROSS"] = str(cross / "mpy-cross")
         run("cmake", "-S", tree / "ports/rp2", "-B", work, "-G", "Ninja", "-DPICO_BUILD_DOCS=0",
             f"-DMICROPY_BOARD={board}", f"-DMICROPY_BOARD_DIR={IMAGES / board}",

@@ -38,6 +38,9 @@ class Board:
         self.leave = False      # the loop is to end
         self._retry_at = ticks_ms()
         self._beside = None
+        if hides_image():
+            log.say("%s is used, not the image's own spinet, which takes less RAM" %
+                    spinet.__file__)
 
     def open(self):
         """Look for the chip; with it comes everything that the settings ask for."""
@@ -131,6 +134,15 @@ class Beside(Timer):
         board.nic.stack.timers.arm(self, _BESIDE_MS)
 
 
+def hides_image():
+    """Whether a spinet on the flash is used though the image has one."""
+    try:
+        import spinet_rom  # noqa: F401
+    except ImportError:
+        return False
+    return hasattr(spinet, "__file__")
+
+
 def bring_up(settings):
     """The network interface named by `settings`, as an active `spinet.LAN`; for other programs.
 
@@ -210,6 +222,15 @@ def open_bus(bus, fastest):
              if config.connected(bus[name])}
     return machine.SPI(bus["id"], baudrate=min(bus["baudrate"], fastest), polarity=0, phase=0,
                        **lines)
+
+
+def clock(spi, asked):
+    """The Hz at which `spi` runs, where it says so: a bus takes the next below what was `asked`."""
+    said = str(spi).partition("baudrate=")[2]
+    n = 0
+    while said[n:n + 1].isdigit():
+        n += 1
+    return int(said[:n] or asked)
 
 
 def _pin(pins, name, *how, **value):
