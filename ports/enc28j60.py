@@ -51,6 +51,9 @@ class ENC28J60(Sender):
     that is zero or a multicast one.
     """
 
+    # TCP data under way to us: three full frames in the ring, and one that is being taken.
+    window = 4 * 1460
+
     def __init__(self, spi, cs, *, irq=None, reset=None, mac=None, full_duplex=False,
                  promiscuous=False, lock=None, spi_init=None, clock=ticks_ms, sleep=None):
         self.count = {
