@@ -22,7 +22,6 @@ from spinet.prim import keep, ticks_add, ticks_diff, ticks_ms
 
 _TEND_MS = 500          # link poll and register check
 _FALLBACK_MS = 100      # look for frames even if the interrupt line says there are none
-_DEAF_MS = 15000        # between the steps against deafness, if frames go unanswered
 _BURST = 8              # frames taken before the transmitter is looked after
 
 _ALL_HOSTS = b"\x01\x00\x5e\x00\x00\x01"
@@ -362,8 +361,6 @@ class ENC28J60(Sender):
             self._repair("rx_phantom")
             return
         step = self._too_quiet(now, waiting)
-        if 0 < step < 4 and self.count["tx"] != self._told:
-            self._quiet_at = ticks_add(now, _DEAF_MS)
         if step == 1 or (step and self.count["tx"] == self._told):
             self._resync()
         elif step:
