@@ -38,6 +38,9 @@ class Board:
         self.leave = False      # the loop is to end
         self._retry_at = ticks_ms()
         self._beside = None
+        if hides_image():
+            log.say("%s is used, not the image's own spinet, which takes less RAM" %
+                    spinet.__file__)
 
     def open(self):
         """Look for the chip; with it comes everything that the settings ask for."""
@@ -126,6 +129,15 @@ class Beside(Timer):
             board.console.step(now)     # a console on a UART stays while the prompt is used
         board.feed()
         board.nic.stack.timers.arm(self, _BESIDE_MS)
+
+
+def hides_image():
+    """Whether a spinet on the flash is used though the image has one."""
+    try:
+        import spinet_rom  # noqa: F401
+    except ImportError:
+        return False
+    return hasattr(spinet, "__file__")
 
 
 def bring_up(settings):

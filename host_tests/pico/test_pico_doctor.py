@@ -1,12 +1,9 @@
 """`spinet doctor` at real firmware on an emulated Pico: a sound one, and ones with a fault."""
 import json
-import threading
 
 import pytest
 from board import launch
-from gateway import Gateway
 from pico.device import Device
-from spinet.ports.datagram import Datagram
 from spinetcli import link
 from test_cli import spinet
 
@@ -17,17 +14,13 @@ def desk(firmware):
     made = []
 
     def desk(chip):
-        ports = launch.free_ports(2)
-        gateway = Gateway(Datagram(local=("127.0.0.1", ports[1]), remote=("127.0.0.1", ports[0])))
-        threading.Thread(target=gateway.run, daemon=True).start()
-        device = Device(ports, chip, settings={"chip": chip})
-        device.start()
-        made.extend((device, gateway))
-        return device
+        made.append(Device(launch.behind_gateway(), chip, settings={"chip": chip}))
+        made[-1].start()
+        return made[-1]
 
     yield desk
-    for thing in made:
-        thing.stop()
+    for device in made:
+        device.stop()
 
 
 def visit(device):
@@ -55,6 +48,18 @@ def test_a_pico_with_nothing_wrong(desk, chip, clock):
     status, well, wrong = visit(desk(chip))
     assert (status, wrong) == (0, {}) and clock in well["clock"], (well, wrong)
     assert set(well) == {"chip", "clock", "link", "irq", "address", "gateway"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_install_leaves_an_image_with_spinet_as_it_is(desk):
+    device = desk("w5500")
+    with link.Board(device.path):
+        pass
+    status, _, error = spinet("install", "--port", device.path, timeout=150)
+    assert status == 1 and "image has spinet in it already" in error
+    with link.Board(device.path) as board:
+        assert board.ask("show board"), "its program runs again"
 
 
 @pytest.mark.slow
