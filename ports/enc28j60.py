@@ -22,7 +22,6 @@ from spinet.prim import keep, ticks_add, ticks_diff, ticks_ms
 
 _TEND_MS = 500          # link poll and register check
 _FALLBACK_MS = 100      # look for frames even if the interrupt line says there are none
-_DEAF_MS = 15000        # between the steps against deafness, if frames go unanswered
 _BURST = 8              # frames taken before the transmitter is looked after
 
 _ALL_HOSTS = b"\x01\x00\x5e\x00\x00\x01"
@@ -50,6 +49,9 @@ class ENC28J60(Sender):
     Raises OSError, which names what was read, if no ENC28J60 answers; ValueError for a MAC address
     that is zero or a multicast one.
     """
+
+    # TCP data under way to us: three full frames in the ring, and one that is being taken.
+    window = 4 * 1460
 
     def __init__(self, spi, cs, *, irq=None, reset=None, mac=None, full_duplex=False,
                  promiscuous=False, lock=None, spi_init=None, clock=ticks_ms, sleep=None):
@@ -359,8 +361,6 @@ class ENC28J60(Sender):
             self._repair("rx_phantom")
             return
         step = self._too_quiet(now, waiting)
-        if 0 < step < 4 and self.count["tx"] != self._told:
-            self._quiet_at = ticks_add(now, _DEAF_MS)
         if step == 1 or (step and self.count["tx"] == self._told):
             self._resync()
         elif step:

@@ -11,7 +11,7 @@ _START_MS = 20          # from reset to first access
 _PULSE_MS = 2           # of reset
 _QUIET_MS = 15000       # nothing received for so long is suspicious ...
 _ANNOUNCING_MS = 10000  # RFC 5227: probes and announcements take as long
-_QUIET_MOST_MS = 3600000    # ... and after each attempt to help, twice as long, up to this
+_QUIET_MOST_MS = 3600000    # ... and ever more rarely worth an attempt to help, up to this
 
 # What `_state` says.
 UP = 0
@@ -205,8 +205,10 @@ class SpiPort:
 
         Most chips do not say that they have gone deaf, but no network is silent for ever.  The
         driver opens the receiver anew (1), sets up the chip (2), resets it by command (3), and by
-        its pin (4), which costs the link: only if something was sent that nobody answered.  In the
-        first seconds of a silence, or of a link, that is announcements, which nobody answers.
+        its pin (4), which costs the link: only if something was sent that nobody answered.  Then
+        the steps follow at the same interval, which is much longer after the last of them; else
+        each interval is twice the one before.  In the first seconds of a silence, or of a link,
+        what is sent is announcements, which nobody answers.
         `waiting`: does the chip say that a frame waits, which all of that would lose?
         """
         step = 0
@@ -223,10 +225,12 @@ class SpiPort:
                     self._told = self.count["tx"]
                 return 0
             step = self._quiet_step % 4 + 1
-            if step == 4 and self.count["tx"] == self._told:
+            unanswered = self.count["tx"] != self._told
+            if step == 4 and not unanswered:
                 step = 1
             self._quiet_step = step
-            self._quiet_ms = min(2 * self._quiet_ms, _QUIET_MOST_MS)
+            longer = 16 if step == 4 else 1 if unanswered else 2
+            self._quiet_ms = min(longer * self._quiet_ms, _QUIET_MOST_MS)
             self.count["rx_silent"] += 1
         self._quiet_at = ticks_add(now, self._quiet_ms)
         return step

@@ -35,6 +35,8 @@ class W5500(Chip):
     that is zero or a multicast one.
     """
 
+    window = 10 * 1460      # TCP data under way to us: the full frames that 16 KB hold
+
     def __init__(self, spi, cs, *, irq=None, reset=None, mac=None, promiscuous=False,
                  lock=None, spi_init=None, clock=ticks_ms, sleep=None):
         self.promiscuous = promiscuous

@@ -135,12 +135,17 @@ def frames(name, mhz, rx, host_us=0, n=1514, count=40):
     return done * n * 8000 / bench.ns(start)
 
 
-def tcp(name, mhz, rx, host_us=0, total=300000):
-    """Mbit/s of TCP data through both stacks, the chip's side receiving or sending."""
-    world = World(name, Random(1), watched=False, rcvbuf=11680, sndbuf=23360, most_ms=1,
+def world_of(name, mhz, host_us, rcvbuf=11680):
+    """Two stacks that transfer data; the board's spends `host_us` before each use of the bus."""
+    world = World(name, Random(1), watched=False, rcvbuf=rcvbuf, sndbuf=23360, most_ms=1,
                   baudrate=mhz * 1000000, reset=False)
     world.rig.spi.gap_ns = host_us * 1000
     world.until(world.port.link, 10000)
+    return world
+
+
+def transfer(world, rx, total):
+    """Mbit/s of TCP data in this world, the chip's side receiving or sending."""
     host, board = world.connection()
     source, sink = (host, board) if rx else (board, host)
     data = bytes(4096)
@@ -161,3 +166,8 @@ def tcp(name, mhz, rx, host_us=0, total=300000):
         world.hurry()
     ns = ticks_diff(world.time.ms, start[0]) * 1000000 + world.time.ns - start[1]
     return got * 8000 / ns
+
+
+def tcp(name, mhz, rx, host_us=0, total=300000):
+    """Mbit/s of TCP data through both stacks, as in `transfer`."""
+    return transfer(world_of(name, mhz, host_us), rx, total)

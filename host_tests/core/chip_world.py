@@ -125,6 +125,7 @@ class Watched:
         self.port = port
         self.cable = cable
         self.mac = port.mac
+        self.window = port.window
         self.count = port.count
         self.link = port.link
         self.close = port.close

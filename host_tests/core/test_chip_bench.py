@@ -36,3 +36,12 @@ def test_tcp_takes_most_of_it():
                 frames = chip_bench.frames(name, mhz, rx, count=12)
                 got = chip_bench.tcp(name, mhz, rx, total=60000)
                 assert 0.6 * frames < got < frames, (name, mhz, rx, got, frames)
+
+
+def test_a_window_larger_than_the_chip_loses_nothing():
+    """A slow host with a fast line: what it has not taken yet lies in the chip."""
+    for name in sorted(CHIPS):
+        world = chip_bench.world_of(name, 20, 100, rcvbuf=65535)
+        chip_bench.transfer(world, True, 60000 if SLOW_RUNTIME else 120000)
+        count = world.rig.chip.count
+        assert not count["rx_full"] and not world.host.tcp.count["retransmit"], (name, count)

@@ -42,3 +42,23 @@ def test_a_reset_pin_that_does_not_reach_the_chip():
         client.send(b"through")
         world.until(lambda: served.ready() & 1, 5000)
         assert served.recv(10) == b"through" and port.count["reset"] == 2, (name, port.count)
+
+
+def test_a_chip_that_only_a_reset_makes_hear_again_does_so_within_a_minute():
+    """Where frames go unanswered; a TCP connection outlives it."""
+    for name in sorted(CHIPS):
+        world = World(name, Random(1), watched=False, most_ms=100, reset=True)
+        world.until(world.port.link, 10000)
+        client, served = world.connection()
+        chip = world.rig.chip
+        chip.deaf = {"w5500": "reset", "enc28j60": 3}[name]
+        began = world.elapsed
+        speaker = world.board.udp.endpoint(100)
+        while chip.deaf:
+            assert world.elapsed < began + 50000, (name, world.port.count)
+            speaker.sendto(b"anybody?", 0, 8, b"\x0a\0\0\1", 9)
+            world.run(1000)
+        assert world.port.count["rx_silent"] == 3, (name, world.port.count)
+        client.send(b"through")
+        world.until(lambda: served.ready() & 1, 20000)
+        assert served.recv(10) == b"through", name

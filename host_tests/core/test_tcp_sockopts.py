@@ -406,6 +406,62 @@ def test_a_promised_window_is_kept_when_the_ring_is_made_smaller():
     assert len(s2.conn.rbuf) == 600, "the SYN said so"
 
 
+def behind_a_port_that_takes(window):
+    p = Peer()
+    p.stack.remove(p.ip)
+    p.end.window = window
+    p.ip = p.stack.add(p.end, "10.0.0.1/24")
+    return p
+
+
+def test_a_port_that_takes_less_than_the_ring_bounds_the_window():
+    for takes, want in ((3000, 3000), (100000, 4096)):
+        p = behind_a_port_that_takes(takes)
+        s = p.stack.socket()
+        s.setblocking(False)
+        raises(OSError, s.connect, ("10.0.0.2", 5555))
+        p.run(0)
+        assert p.one("S").window == want
+        p.send("SA", 0, 1)
+        p.take()
+        assert len(s.conn.rbuf) == want, "no memory for what can never be there"
+    p = behind_a_port_that_takes(3000)
+    server = listening(p.stack, (SOL_SOCKET, SO_RCVBUF, 5000))
+    p.send("S")
+    assert p.one("SA").window == 5000, "whoever sets it knows better"
+    server.close()
+
+
+def test_a_cookie_promises_no_more_than_its_port_takes():
+    p = behind_a_port_that_takes(3000)
+    server = listening(p.stack)
+    p.stack.tcp.half_open_max = 1
+    for p.rport in range(1000, 1006):
+        p.send("S")
+    p.take()
+    p.rport = 5555
+    p.send("S")
+    assert p.one("SA").window == 3000 and p.stack.tcp.count["cookie_sent"] == 2
+    p.send("A", 1, 1)
+    assert p.stack.tcp.count["cookie"] == 1 and len(server.accept()[0].conn.rbuf) == 3000
+
+
+def test_a_ring_that_grows_by_itself_grows_no_further_than_its_port_takes():
+    net = Net(delay_ms=20, sndbuf=65535)
+    net.b.interfaces[1].id.window = 9000
+    net.b.tcp.autosize = 100000
+    client, server = net.pair()
+    assert client.send(bytes(60000)) == 60000
+    got = 0
+    while got < 60000:
+        net.step()
+        try:
+            got += len(server.recv(60000))
+        except OSError as e:
+            assert e.errno == EAGAIN
+    assert len(server.conn.rbuf) == 9000, "as far as that"
+
+
 def test_autosize_grows_both_rings_for_a_fast_path_and_not_for_an_idle_one():
     net = Net(delay_ms=20, rcvbuf=8000, sndbuf=8000)
     net.a.tcp.autosize = net.b.tcp.autosize = 100000

@@ -11,10 +11,15 @@ from spinet.timers import Timers
 
 _LEAST = 60     # of a frame without its checksum
 _VLAN = 0x8100
+_NO_BOUND = 0x3FFFFFFF
 
 
 class Link:
-    """What links have in common.  `ip` is the IPv4 above, once one is connected."""
+    """What links have in common.  `ip` is the IPv4 above, once one is connected.
+
+    `window` bounds the TCP data in bytes that a peer may send at once: a port whose memory for
+    frames that have come is smaller than some window says how much of them it can take.
+    """
 
     arp = None
 
@@ -23,6 +28,7 @@ class Link:
         self.loopback = False
         self.timers = timers or Timers()
         self.mtu = mtu
+        self.window = getattr(port, "window", _NO_BOUND)
         self.header_len = header_len
         self.tx = b"" if port is None else frame_buffer(header_len + mtu)     # loopback.py
         self.ip = None

@@ -44,7 +44,8 @@ PROTO = 6
 class Tcp:
     """All TCP of one stack.
 
-    `rcvbuf` and `sndbuf` are the ring sizes of new connections in bytes,
+    `rcvbuf` and `sndbuf` are the ring sizes of new connections in bytes (of one that its user
+    has not set, the port's `window` is the most to receive),
     `time_wait_max` bounds the connections kept in TIME-WAIT (the oldest makes
     room), `connections_max` all others.  With `catch_all` a listener bound to
     port 0 accepts connections to every port.  `timestamps`, `sack` and
@@ -352,9 +353,13 @@ class Tcp:
         options.begin_clock(c, base, 0, self.timers.now)
         add32(c.head, 24, c.head, 24, get32(self.clock.ms(), 0))
 
+    def ring(self, c):
+        """The size of the receive ring of `c`: what its user wants, or what its port can take."""
+        return c.rcvbuf or min(self.rcvbuf, c.path.ip.id.window)
+
     def rcv_shift(self, c):
         """The window scale that makes the receive ring of `c`, at its largest, fit 16 bits."""
-        size = max(c.rcvbuf or self.rcvbuf, self.autosize)
+        size = max(self.ring(c), self.autosize)
         shift = 0
         while size >> shift > 65535:
             shift += 1

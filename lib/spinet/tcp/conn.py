@@ -123,7 +123,7 @@ class Conn(Timer):
             tcp = self.tcp
             self.sbuf = bytearray(self.sndbuf or tcp.sndbuf)
             # What the SYN has promised holds.
-            self.rbuf = bytearray(max(self.rcvbuf or tcp.rcvbuf, self.rcv_adv))
+            self.rbuf = bytearray(max(tcp.ring(self), self.rcv_adv))
             if tcp.spare_ranges is None:
                 tcp.spare_ranges = ranges.new(len(self.rbuf))
             if tcp.autosize:

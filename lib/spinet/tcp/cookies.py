@@ -180,7 +180,7 @@ class Cookies:
                 c.snd_shift = low & 15
                 c.rcv_shift = tcp.rcv_shift(c)
         options.bound(c, mss)
-        size = c.rcvbuf or tcp.rcvbuf
+        size = tcp.ring(c)
         c.rcv_adv = size if size < 65535 else 65535
         copy(self._used, self._next, cookie, 0, 4)
         self._next = (self._next + 4) % (4 * USED)

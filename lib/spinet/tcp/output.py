@@ -295,7 +295,7 @@ def send_syn(c):
             flags |= 0x80
             c.flags &= ~ECN
     tx[t + 13] = flags
-    edge = c.rcvbuf or c.tcp.rcvbuf
+    edge = c.tcp.ring(c)
     c.rcv_adv = edge = edge if edge < 65535 else 65535
     tx[t + 14] = edge >> 8
     tx[t + 15] = edge & 255

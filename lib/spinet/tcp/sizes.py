@@ -58,7 +58,7 @@ class Tuner:
             return
         want = 2 * n * rtt // passed + 2 * c.mss
         if want > len(c.rbuf):
-            _try(set_receive, c, min(want, c.tcp.autosize))
+            _try(set_receive, c, min(want, c.tcp.autosize, c.path.ip.id.window))
         self._began = now
         self._taken = 0
 
