@@ -50,8 +50,8 @@ class ENC28J60(Sender):
     that is zero or a multicast one.
     """
 
-    # TCP data under way to us: three full frames in the ring, and one that is being taken.
-    window = 4 * 1460
+    # TCP data under way to us: three full frames in the ring, two taken and not acknowledged yet.
+    window = 5 * 1460
 
     def __init__(self, spi, cs, *, irq=None, reset=None, mac=None, full_duplex=False,
                  promiscuous=False, lock=None, spi_init=None, clock=ticks_ms, sleep=None):
