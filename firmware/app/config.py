@@ -163,7 +163,7 @@ def check(name, value):
     if not isinstance(rule, tuple):
         rule(value)
     elif not rule[0] <= value <= rule[1]:
-        raise ValueError("%d is not within %d and %d" % (value, rule[0], rule[1]))
+        raise ValueError("%d is not within %d and %d%s" % ((value,) + rule))
 
 
 def connected(number):
@@ -365,9 +365,9 @@ def _check_console(on):
 _RULES = {
     "chip": _check_chip, "address": _check_address, "gateway": addr.parse, "mac": _check_mac,
     "hostname": _check_hostname, "dns": _check_dns, "ntp": _check_ntp, "console.on": _check_console,
-    # A number, from, to: of Hz, bit/s, ms, and of any service's port.
-    "spi.baudrate": (100000, 100000000), "console.baudrate": (300, 4000000),
-    "watchdog_ms": (1000, 8388), "services.": (1, 65535),
+    # The least and the most, and in what unit; the last is the port of any service.
+    "spi.baudrate": (100000, 100000000, " Hz"), "console.baudrate": (300, 4000000, " bit/s"),
+    "watchdog_ms": (1000, 8388, " ms"), "services.": (1, 65535, ""),
 }
 _KIND = {dict: "an object", str: "a text", int: "a whole number", list: "a list",
          (int, str): "the number or name of a pin"}

@@ -66,3 +66,9 @@ def test_examples_of_settings_and_lists_are_sound(tmp_path):
         (rows,) = re.findall(r"^ *port,.*\n(?: *\S+,.*\n)+", text, re.M)
         (tmp_path / "list.csv").write_text(re.sub("^ +", "", rows, flags=re.M))
         assert len(roster.read(tmp_path / "list.csv")) == 2
+
+
+def test_without_a_command_it_says_which_there_are(capsys):
+    assert program.main([]) == 2
+    said = capsys.readouterr().err
+    assert all("spinet %s" % name in said for name in examples.EXAMPLES)

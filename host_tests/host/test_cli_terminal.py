@@ -142,7 +142,7 @@ def test_a_refusal_in_the_middle_leaves_the_board_as_it_was(desk):
     with Tmux(sys.executable, CLI, "configure", "--port", desk.board.path, "hostname=changed",
               "watchdog_ms=5") as tmux:
         seen = tmux.see("[status 1]")
-        assert "a watchdog's time is 1000 to 8388 ms" in seen
+        assert "spinet: watchdog_ms: 5 is not within 1000 and 8388 ms" in seen
     with Tmux(sys.executable, CLI, "console", "--port", desk.board.path) as tmux:
         tmux.see(PROMPT.strip())
         tmux.type("get hostname")

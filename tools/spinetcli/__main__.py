@@ -53,7 +53,7 @@ def parser():
                         help="print errors only, and no progress bar")
     top = argparse.ArgumentParser(
         prog="spinet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
 
     def command(name, function, about):
         sub = commands.add_parser(
@@ -104,6 +104,9 @@ def parser():
 def main(argv=None):
     """Run; the exit status."""
     options = parser().parse_args(argv)
+    if options.command is None:
+        parser().print_help(sys.stderr)
+        return 2
     out = Out(options.json, options.plain, options.quiet)
     try:
         status = options.function(options, out)

@@ -93,6 +93,15 @@ def ask(out, name, text, default, more=None):
             out.say(str(error), "red")
 
 
+def assign(board, name, value):
+    """Set a setting.  Refused, with its name, if the board does not take the value."""
+    try:
+        board.ask('set %s "%s"' % (name, value))        # what is empty stands in quotes
+    except Refused as error:
+        why = str(error).partition("set: ")[2] or str(error)
+        raise Refused(why if why.startswith(name + ": ") else "%s: %s" % (name, why)) from None
+
+
 def apply(port, password, wanted, out):
     """Set and save, restart the board, wait for its address and ping the gateway.
 
@@ -101,8 +110,7 @@ def apply(port, password, wanted, out):
     with Board(port, password) as board:
         try:
             for name, value in wanted.items():
-                # (What is empty is given in quotes.)
-                board.ask('set %s "%s"' % (name, value))
+                assign(board, name, value)
             board.ask("save")
         except (Refused, KeyboardInterrupt) as error:
             if isinstance(error, KeyboardInterrupt):
