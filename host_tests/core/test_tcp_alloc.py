@@ -121,7 +121,7 @@ def test_fast_retransmit_and_recovery():
     sent = locked(p, lambda: [p.send("A", 1, 1) for _ in range(5)])
     assert sent >= 3
     locked(p, lambda: (p.send("A", 1, 501), p.send("A", 1, 1001), p.send("A", 1, 6001)))
-    assert s.conn.recover == 0 and s.conn.dupacks == 0
+    assert s.conn.loss.recover == 0 and s.conn.loss.dupacks == 0
 
 
 def test_retransmission_timer_delayed_ack_and_idle():

@@ -266,7 +266,7 @@ def test_recovery_sends_just_the_holes():
     sent = [x.seq for x in p.take()]
     assert sent[:2] == [4381, 5841], sent
     p.send("A", 1, 14601)
-    assert s.conn.recover == 0 and p.stack.tcp.count["timeout"] == 0
+    assert s.conn.loss.recover == 0 and p.stack.tcp.count["timeout"] == 0
     assert p.stack.tcp.count["retransmit"] == 3
 
 

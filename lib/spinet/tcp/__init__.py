@@ -75,7 +75,7 @@ class Tcp:
         self.answers_max = 100
         self.cookies_max = 16 * MANY
         self.autosize = 0
-        self.spare_board = self.spare_ranges = None     # for when there is no memory for others
+        self.spares = {}    # what a loss calls for, by kind, for when there is no memory for others
         self.cookies = None         # cookies.Cookies, once the half-open set was full
         self.secret = Secret(stack.random)
         self._resets = Budget(self.timers, stack.random)

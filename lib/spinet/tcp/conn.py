@@ -10,11 +10,12 @@ which is small, and moves when it moves:
     snd_nxt   the next byte to send                           from SND.UNA
     snd_max   the highest byte sent, plus one                 from SND.UNA
     snd_wnd   the window that the peer granted                from SND.UNA
-    recover   where loss recovery ends                        from SND.UNA
     rtt_end   the end of the segment being timed, 0: none     from SND.UNA
     rcv_adv   the right edge of the window that we granted    from RCV.NXT
     fin_at    where the peer's FIN stands, -1: not seen       from RCV.NXT
-    ooo       out-of-order data (ranges.py)                   from RCV.NXT
+
+What only loss calls for is in two objects, which are made at its first sign: `ooo`
+for data that comes out of order (`ranges.Late`), `loss` for our own (`recovery.Loss`).
 
 The send ring begins with the byte SND.UNA; the byte after its last is our FIN,
 once the user has closed.  The receive ring begins with the first byte that the
@@ -34,6 +35,8 @@ from spinet.timers import Timer
 TIME_WAIT_MS = 60000    # 2 MSL, as most systems have it
 FIN_WAIT_2_MS = 60000   # how long an orphan waits for the peer's FIN
 ORPHAN_MS = 600000      # and how long for its data to be taken, however slowly the peer does it
+
+_LATE = 1               # a kind of `Tcp.spares` beside the two of losses, 0 and SACK
 
 
 class Conn(Timer):
@@ -79,8 +82,7 @@ class Conn(Timer):
         self.snd_nxt = self.snd_max = 0
         self.snd_wnd = self.max_wnd = 0
         self.cc = tcp._congestion
-        self.cwnd = self.ssthresh = self.cc_acked = 0
-        self.recover = self.dupacks = 0
+        self.cwnd = 0
         self.srtt = self.rttvar = 0
         self.rto = rto.INITIAL
         self.rtt_end = self.rtt_t0 = 0
@@ -89,14 +91,10 @@ class Conn(Timer):
         self.s_head = self.s_len = 0
         self.r_head = self.r_len = 0
         self.rcv_adv = 0
-        self.ack_owed = self.quick = 0
+        self.ack_owed = 0
         self.t_rexmt = self.t_ack = None
         # In recovery from loss no attribute must be new, lest their table grow and take memory.
-        self.ooo = None         # out-of-order data, once there was some (ranges.py)
-        self.ooo_last = 0       # where the last such segment began, from RCV.NXT
-        self.dsack = 0          # bytes that were received twice
-        self.dsack_at = 0       # where they stood, from RCV.NXT
-        self.board = None       # what the peer has selectively acknowledged, once it matters
+        self.ooo = self.loss = None
 
     # (No properties: with one MicroPython looks through the class at each change of an attribute.)
 
@@ -124,46 +122,45 @@ class Conn(Timer):
             self.sbuf = bytearray(self.sndbuf or tcp.sndbuf)
             # What the SYN has promised holds.
             self.rbuf = bytearray(max(self.rcvbuf or tcp.rcvbuf, self.rcv_adv))
-            if tcp.spare_ranges is None:
-                tcp.spare_ranges = ranges.new(len(self.rbuf))
             if tcp.autosize:
                 from spinet.tcp.sizes import Tuner
 
                 self.tuner = Tuner(tcp.timers.now)
-            if self.flags & SACK:
-                if tcp.rack:
-                    from spinet.tcp.rack import Board
+            for kind in (_LATE, self.flags & SACK):
+                if kind not in tcp.spares:
+                    tcp.spares[kind] = self._made(kind)
+            if tcp.rack and self.flags & SACK:
+                from spinet.tcp.rack import Board
 
-                    self.flags |= RACK
-                    self.board = Board(len(self.sbuf))
-                elif tcp.spare_board is None:
-                    from spinet.tcp.sack import Board
-
-                    tcp.spare_board = Board(len(self.sbuf))
+                self.flags |= RACK
+                self.loss = Board(len(self.sbuf))
 
     def late(self):
-        """Its list of out-of-order data, made for the first; None without memory for one."""
+        """What it knows of data out of order, made for the first; None without memory for it."""
         if self.ooo is None:
-            tcp = self.tcp
-            try:
-                self.ooo = ranges.new(len(self.rbuf))
-            except MemoryError:
-                self.ooo = tcp.spare_ranges
-                tcp.spare_ranges = None
+            self.ooo = self._made_or_spare(_LATE)
         return self.ooo
 
-    def scoreboard(self):
-        """Its board, made when something is to be noted there; None without memory for one."""
-        if self.board is None:
-            tcp = self.tcp
-            try:
-                from spinet.tcp.sack import Board
+    def losses(self):
+        """What it knows of its losses, made when one shows; None without memory for it."""
+        if self.loss is None:
+            self.loss = self._made_or_spare(self.flags & SACK)
+        return self.loss
 
-                self.board = Board(len(self.sbuf))
-            except MemoryError:
-                self.board = tcp.spare_board
-                tcp.spare_board = None
-        return self.board
+    def _made(self, kind):
+        if kind == _LATE:
+            return ranges.Late(len(self.rbuf))
+        if not kind:
+            return recovery.Loss()
+        from spinet.tcp.sack import Board
+
+        return Board(len(self.sbuf))
+
+    def _made_or_spare(self, kind):
+        try:
+            return self._made(kind)
+        except MemoryError:
+            return self.tcp.spares.pop(kind, None)
 
     # -- what the user calls ------------------------------------------------
 
@@ -415,6 +412,6 @@ class Conn(Timer):
     def release(self):
         """Give back the memory that no more data will pass through."""
         self.sbuf = b""
-        self.ooo = self.board = None
+        self.ooo = self.loss = None
         if not self.r_len:
             self.rbuf = b""

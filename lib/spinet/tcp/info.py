@@ -7,7 +7,7 @@ def info(c):
     return {
         "state": NAMES[c.state], "mss": c.mss, "srtt": c.srtt >> 3,
         "rttvar": c.rttvar >> 2, "rto": c.rto, "cwnd": c.cwnd,
-        "ssthresh": c.ssthresh, "timestamps": len(c.head) > 20,
+        "ssthresh": c.loss.ssthresh if c.loss else 0x3FFFFFFF, "timestamps": len(c.head) > 20,
         "sack": bool(c.flags & SACK), "scaling": (c.snd_shift, c.rcv_shift),
         "snd_wnd": c.snd_wnd, "rcv_wnd": c.rcv_adv,
         "unacked": c.snd_max, "unsent": max(c.s_len - c.snd_nxt, 0),

@@ -122,9 +122,8 @@ def _acceptable(c, buf, s, seq, n):
             elif _established(c, buf, s):
                 output.ack(c)       # simultaneous open (RFC 9293, 3.5, figure 7)
         elif n and not flags & SYN:
-            if c.flags & SACK and -0x10000000 < seq < 0:
-                c.dsack_at = seq
-                c.dsack = n
+            if c.flags & SACK and c.sbuf and -0x10000000 < seq < 0 and c.late():
+                c.ooo.twice(seq, n)
             output.ack(c)   # the peer may have missed our acknowledgement of this very data
         else:
             c.tcp.challenge(c)   # a dead or confused peer: answer, but do not make a storm of it
@@ -285,8 +284,9 @@ def _measure(c, buf, ts):
     rtt = diff32(c.head, 24, buf, ts + 4)
     if 0 <= rtt < 120000:
         rto.sample(c, rtt)
-        if c.recover and c.board:
-            c.board.echoed(c, rtt)
+        loss = c.loss
+        if loss and loss.recover and c.flags & SACK:
+            loss.echoed(c, rtt)
 
 
 def _advance(c, ack, buf, s, p):
@@ -330,9 +330,9 @@ def _advance(c, ack, buf, s, p):
 
 def _reported(c, ack, buf, s, p):
     """Bytes above SND.UNA, which has moved by `ack`, that the header `buf[s:p]` newly reports."""
-    if c.board is None and (p - s == len(c.head) or c.scoreboard() is None):
+    if c.loss is None and (p - s == len(c.head) or c.losses() is None):
         return 0
-    return c.board.report(c, ack, buf, s, p)
+    return c.loss.report(c, ack, buf, s, p)
 
 
 def _see_fin(c, at):
@@ -347,9 +347,8 @@ def _data(c, buf, p, end, seq):
     if not RECEIVES >> c.state & 1:
         return      # after the peer's FIN: it has gone mad, and is ignored
     if seq < 0:
-        if c.flags & SACK:
-            c.dsack_at = seq
-            c.dsack = min(-seq, end - p)
+        if c.flags & SACK and c.late():
+            c.ooo.twice(seq, min(-seq, end - p))
         p -= seq    # the front has been here before
         seq = 0
         c.ack_owed = 2
@@ -373,33 +372,33 @@ def _data(c, buf, p, end, seq):
     else:
         copy(rbuf, i, buf, p, k)
         copy(rbuf, 0, buf, p + k, n - k)
+    ooo = c.ooo
     if seq:
         ooo = c.late()
-        if ooo and c.flags & SACK:
-            c.ooo_last = seq
-            if ranges.skip(ooo, seq) >= seq + n:
-                c.dsack_at = seq
-                c.dsack = n
-        if not (ooo and ranges.insert(ooo, seq, seq + n)):
+        if ooo:
+            ooo.last = seq
+            ooo.quick = QUICK
+            if c.flags & SACK and ranges.skip(ooo.ranges, seq) >= seq + n:
+                ooo.twice(seq, n)
+        if not (ooo and ranges.insert(ooo.ranges, seq, seq + n)):
             c.tcp.count["ooo_full"] += 1
         c.ack_owed = 2
-        c.quick = QUICK
         return
-    if c.quick:
-        # Data is missing, or was until lately.
-        if c.ooo and c.ooo[1]:
-            n = ranges.advance(c.ooo, n)
-            c.ooo_last -= n
-        else:
-            c.quick -= 1
-        c.ack_owed = 2
-    else:
-        c.ack_owed += 1
+    c.ack_owed += 1
+    if ooo:
+        if ooo.quick:
+            # Data is missing, or was until lately.
+            if ooo.ranges[1]:
+                n = ranges.advance(ooo.ranges, n)
+                ooo.last -= n
+            else:
+                ooo.quick -= 1
+            c.ack_owed = 2
+        if ooo.dsack:
+            ooo.dsack_at -= n
     c.r_len += n
     c.rcv_adv -= n
     add32(c.head, 8, c.head, 8, n)
-    if c.dsack:
-        c.dsack_at -= n
     if c.fin_at >= 0:
         c.fin_at -= n
 
@@ -409,8 +408,8 @@ def _fin(c):
     c.fin_at = -1
     c.ack_owed = 2
     add32(c.head, 8, c.head, 8, 1)
-    if c.dsack:
-        c.dsack_at -= 1
+    if c.ooo and c.ooo.dsack:
+        c.ooo.dsack_at -= 1
     if c.rcv_adv:
         c.rcv_adv -= 1
     c.set_state(AFTER_FIN[c.state])

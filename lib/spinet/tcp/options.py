@@ -15,7 +15,6 @@ SACK_BLOCKS = 5
 TIMESTAMPS = 8
 
 _LENGTHS = {MSS: 4, WINDOW_SCALE: 3, SACK_PERMITTED: 2, TIMESTAMPS: 10}
-_NOTHING = (0, 0)           # ranges, of which there are none
 _PADDED = b"\1\1\x08\x0a"   # two no-operations before the timestamps align them
 
 
@@ -146,14 +145,15 @@ def put_sack(c, tx, t, room):
     i = t + 4
     end = t + room - 8
     head = c.head
-    dup = c.dsack
+    ooo = c.ooo
+    dup = ooo.dsack
     if dup and i <= end:
-        add32(tx, i, head, 8, c.dsack_at)
-        add32(tx, i + 4, head, 8, c.dsack_at + dup)
-        c.dsack = 0
+        add32(tx, i, head, 8, ooo.dsack_at)
+        add32(tx, i + 4, head, 8, ooo.dsack_at + dup)
+        ooo.dsack = 0
         i += 8
-    ooo = c.ooo or _NOTHING
-    last = c.ooo_last
+    last = ooo.last
+    ooo = ooo.ranges
     size = len(ooo)
     k = 0
     while k < size and ooo[k + 1] and i <= end:
@@ -191,14 +191,14 @@ def take_sack(c, buf, s, p):
         return 0
     end = i + buf[i + 1] - 7
     i += 2
-    sacked = c.board.sacked
+    sacked = c.loss.sacked
     before = ranges.total(sacked)
     head = c.head
     while i < end:
         left = diff32(buf, i, head, 4)
         right = diff32(buf, i + 4, head, 4)
         if left < right <= 0:
-            c.board.dsack += right - left
+            c.loss.dsack += right - left
         elif right <= left or right > c.snd_max or left < 0:
             c.tcp.count["sack_ignored"] += 1
         else:

@@ -51,10 +51,11 @@ def start(c):
     """
     delay = c.rto
     flags = c.flags & ~PROBE
-    if flags & RACK and c.board.wait:
-        delay = c.board.wait
+    loss = c.loss
+    if flags & RACK and loss.wait:
+        delay = loss.wait
         flags |= PROBE
-    elif flags & SACK and not c.recover and c.srtt and not (c.board and c.board.probe):
+    elif flags & SACK and c.srtt and not (loss and (loss.recover or loss.probe)):
         probe = (c.srtt >> 2) + PROBE_MS
         if c.snd_max <= c.mss:
             probe += ACK_DELAY_MS

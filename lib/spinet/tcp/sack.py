@@ -7,10 +7,11 @@ for the first connection whose peer offers SACK.
 """
 from spinet.prim import ticks_diff
 from spinet.tcp import options, output, ranges
+from spinet.tcp.recovery import Loss
 from spinet.tcp.states import DOUBT, PROBE, TRIED
 
 
-class Board:
+class Board(Loss):
     """The scoreboard of a connection whose peer sends SACK.
 
     `sacked` are the ranges above SND.UNA that the peer has; `high_rxt` ends
@@ -20,6 +21,7 @@ class Board:
     """
 
     def __init__(self, size):
+        Loss.__init__(self)
         self.sacked = ranges.new(size)
         self.high_rxt = 0
         self.mark = 0
@@ -47,7 +49,7 @@ class Board:
         if self.dsack:
             self.dsack = 0
         if ack:
-            if c.recover:
+            if self.recover:
                 self.high_rxt = max(self.high_rxt - ack, 0)
                 self.mark = max(self.mark - ack, 0)
                 self.edge = max(self.edge - ack, 0)
@@ -64,7 +66,7 @@ class Board:
                     self.take_back(c)
         return n
 
-    def total(self):
+    def arrived(self, c):
         """The bytes that are reported."""
         return ranges.total(self.sacked)
 
@@ -75,6 +77,7 @@ class Board:
         self.delivered = self.out = 0
         self.high_rxt = self.edge = 0
         self.mark = c.snd_max
+        self.proceed(c, delivered, False)
 
     def forget(self):
         """What the peer reported it may have dropped since (RFC 2018, 8)."""
@@ -82,13 +85,14 @@ class Board:
         self.high_rxt = self.probe = 0
         self.lost = False
 
-    def finish(self):
-        """Recovery is over."""
+    def finish(self, c):
+        """Recovery is over; the window from now on."""
         self.lost = False
+        return self.ssthresh
 
     def shows_loss(self, c):
         """Whether there is a hole that is lost (RFC 6675, 5)."""
-        return c.dupacks >= 3 or self._lost_below(c)
+        return self.dupacks >= 3 or self._lost_below(c)
 
     def _lost_below(self, c):
         """Where the lost holes end: so much is here from behind them (RFC 6675, IsLost)."""
@@ -155,9 +159,9 @@ class Board:
             i += 2
         return 0
 
-    def proportional(self, c, delivered, advanced):
+    def proceed(self, c, delivered, advanced):
         """Proportional rate reduction (RFC 9937, 6.2): `delivered` bytes let how much go?"""
-        ssthresh = c.ssthresh
+        ssthresh = self.ssthresh
         mss = c.mss
         pipe = self.pipe(c)
         self.delivered += delivered
@@ -201,22 +205,22 @@ class Board:
         self.probe -= ack
         if self.probe <= 0:
             self.probe = 0
-            if self.again and not self.dsack and not c.recover:
+            if self.again and not self.dsack and not self.recover:
                 # The probe repaired a loss, which is a reason to slow down.
                 c.cc.lost(c)
-                c.cwnd = c.ssthresh
+                c.cwnd = self.ssthresh
 
     # -- what was no loss ----------------------------------------------------
 
     def timeout(self, c):
         """The retransmission timer has expired."""
         c.flags &= ~(DOUBT | TRIED)
-        if not c.recover:
+        if not self.recover:
             self.remember(c)
             self.undo = 0x1FFFFFFF
             if len(c.head) == 20:
                 c.flags |= DOUBT
-        elif c.dupacks >= 3:
+        elif self.dupacks >= 3:
             self.rxt_at = None      # a retransmission was lost: nothing is to be undone
             self.prior_cwnd = 0
         self.forget()
@@ -224,7 +228,7 @@ class Board:
     def remember(self, c):
         """The windows are about to be reduced: remember what they were."""
         self.prior_cwnd = c.cwnd
-        self.prior_ssthresh = c.ssthresh
+        self.prior_ssthresh = self.ssthresh
         self.rxt_at = c.tcp.timers.now
         self.undo = 0
 
@@ -259,8 +263,8 @@ class Board:
     def take_back(self, c):
         """Nothing was lost: go on as if nothing had happened (RFC 4015)."""
         c.tcp.count["spurious"] += 1
-        self.finish()
-        c.recover = c.dupacks = 0
+        self.finish(c)
+        self.recover = self.dupacks = 0
         c.flags &= ~(DOUBT | TRIED)
         if c.snd_nxt < c.snd_max:
             c.snd_nxt = c.snd_max
@@ -268,8 +272,8 @@ class Board:
         cwnd = min(self.prior_cwnd, c.snd_max + 10 * c.mss)
         if cwnd > c.cwnd:
             c.cwnd = cwnd
-        if self.prior_ssthresh > c.ssthresh:
-            c.ssthresh = self.prior_ssthresh
+        if self.prior_ssthresh > self.ssthresh:
+            self.ssthresh = self.prior_ssthresh
         self.prior_cwnd = 0
         self.rxt_at = None
         c.cc.undo(c)
