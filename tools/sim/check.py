@@ -8,7 +8,7 @@ from spinet.prim import diff32, ticks_diff
 from spinet.tcp import ranges
 from spinet.tcp.recovery import Loss
 from spinet.tcp.states import (
-    BLOCKED, CARRIES, CLOSED, ESTABLISHED, LISTEN, NAMES, ORPHAN, OWES_FIN,
+    BLOCKED, CARRIES, CLOSED, ESTABLISHED, KEPT, LISTEN, NAMES, ORPHAN, OWES_FIN,
     SACK, SYN_RECEIVED, TIME_WAIT,
 )
 
@@ -114,7 +114,7 @@ class Checker:
         waits = state == TIME_WAIT or flags & ORPHAN    # an orphan does not live for ever
         if waits and c.t_idle is None:
             return "it would stay for ever"
-        if c.t_idle is not None and not waits and not c.keep:
+        if c.t_idle is not None and not waits and not c.flags & KEPT:
             return "an idle timer runs for nothing"
         for due in (c.t_rexmt, c.t_ack, c.t_idle):
             if due is not None and (c.due is None or c._pos < 0 or ticks_diff(c.due, due) > 0):

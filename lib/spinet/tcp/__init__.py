@@ -30,7 +30,7 @@ and, imported when they are first needed or wanted:
 """
 from spinet.errors import EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, os_error
 from spinet.prim import BUFFER, MANY, add32, cksum, diff32, eq4, get32
-from spinet.tcp import limit, options, output, reno
+from spinet.tcp import limit, options, output, reno, rto
 from spinet.tcp.conn import Conn
 from spinet.tcp.input import arrives
 from spinet.tcp.isn import Clock, Secret
@@ -441,7 +441,7 @@ class Tcp:
         c.snd_nxt = c.snd_max = 1
         self.count["connect"] += 1
         output.send_syn(c)
-        c.t_rexmt = c.arm(c.rto)
+        c.t_rexmt = rto.arm(c, c.rto)
         return c
 
     def listen(self, addr, port, backlog=5):

@@ -12,7 +12,7 @@ which is small, and moves when it moves:
     snd_wnd   the window that the peer granted                from SND.UNA
     rtt_end   the end of the segment being timed, 0: none     from SND.UNA
     rcv_adv   the right edge of the window that we granted    from RCV.NXT
-    fin_at    where the peer's FIN stands, -1: not seen       from RCV.NXT
+    fin_at    where the peer's FIN stands, once FIN_SEEN      from RCV.NXT
 
 What only loss calls for is in two objects, which are made at its first sign: `ooo`
 for data that comes out of order (`ranges.Late`), `loss` for our own (`recovery.Loss`).
@@ -24,10 +24,10 @@ user has not read, and RCV.NXT is `r_len` bytes further.
 from spinet.errors import (
     ECONNABORTED, ECONNRESET, EINPROGRESS, EPIPE, ETIMEDOUT, os_error,
 )
-from spinet.prim import copy, ticks_add, ticks_diff
+from spinet.prim import copy, ticks_diff
 from spinet.tcp import output, ranges, recovery, rto
 from spinet.tcp.states import (
-    AFTER_CLOSE, BLOCKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_WAIT_2, NAMES, ORPHAN, RACK,
+    AFTER_CLOSE, BLOCKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_WAIT_2, KEPT, NAMES, ORPHAN, RACK,
     RECEIVES, SACK, SENDS, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
 )
 from spinet.timers import Timer
@@ -42,15 +42,15 @@ _LATE = 1               # a kind of `Tcp.spares` beside the two of losses, 0 and
 class Conn(Timer):
     """One connection.  `path` leads to the peer; `lport` and `rport` are the ports."""
 
-    # What most connections never set stays on the class.
+    # What most connections never set stays on the class.  To find it there MicroPython goes through
+    # most of what the connection has first, so a segment in sequence asks a flag, or for nothing.
     error = 0           # why it ended (an errno), 0: it has not, or in peace
     soft_error = 0      # the last ICMP error that was no reason to end it
     listener = None     # where it will be accepted
-    waiter = None       # called when something has happened: may be read or written, has ended
     next = None         # the next connection in the same bucket of the table
     keep = None         # Keepalive, when the user wants it
     t_idle = None       # deadline of TIME-WAIT, FIN-WAIT-2 or keepalive
-    fin_at = -1
+    fin_at = 0
     snd_shift = rcv_shift = 0   # window scaling (RFC 7323, 2)
     ts_at = 0           # when our timestamp clock was last advanced
     cc_state = None     # what the congestion control keeps of its own
@@ -93,6 +93,7 @@ class Conn(Timer):
         self.rcv_adv = 0
         self.ack_owed = 0
         self.t_rexmt = self.t_ack = None
+        self.waiter = None  # called when something has happened: may be read or written, has ended
         # In recovery from loss no attribute must be new, lest their table grow and take memory.
         self.ooo = self.loss = None
 
@@ -184,7 +185,7 @@ class Conn(Timer):
         Returns how many were taken, 0 when the ring is full or not yet open.
         Raises OSError: EPIPE after our close, or what ended the connection.
         """
-        room = self.writable()
+        room = Conn.writable(self)
         if room <= 0:
             if room == 0:
                 return 0
@@ -235,9 +236,9 @@ class Conn(Timer):
 
     def recv_into(self, buf, start, end):
         """As `peek_into`, and take the bytes out of the receive ring."""
-        n = self.peek_into(buf, start, end)
+        n = Conn.peek_into(self, buf, start, end)
         if n > 0:
-            self.consume(n)
+            Conn.consume(self, n)
         return n
 
     def consume(self, n):
@@ -246,7 +247,7 @@ class Conn(Timer):
         size = len(self.rbuf)
         self.r_head = i - size if i >= size else i
         self.r_len -= n
-        if self.tuner:
+        if self.tcp.autosize and self.tuner:
             self.tuner.reads(self, n)
             size = len(self.rbuf)
         # Silly window avoidance (RFC 9293, 3.8.6.2.2).
@@ -280,7 +281,7 @@ class Conn(Timer):
         elif unread:
             self.abort()
         else:
-            self.keep = None
+            self.flags &= ~KEPT
             self.shutdown()
             if SYN_SENT < self.state < TIME_WAIT:
                 self.arm_idle(FIN_WAIT_2_MS if self.state == FIN_WAIT_2 else ORPHAN_MS)
@@ -294,7 +295,8 @@ class Conn(Timer):
     def take_error(self):
         """The errno that ended the connection, reported once."""
         error = self.error
-        self.error = 0
+        if error:
+            self.error = 0
         return error
 
     def connect_error(self):
@@ -309,10 +311,11 @@ class Conn(Timer):
             from spinet.tcp.keep import Keepalive
 
             self.keep = Keepalive(idle_ms, interval_ms, count, self.tcp.timers.now)
+            self.flags |= KEPT
             if self.state != TIME_WAIT:
                 self.arm_idle(idle_ms)
         else:
-            self.keep = None
+            self.flags &= ~KEPT
 
     def info(self):
         """What a console shows of the connection, as a dict; times in ms, sizes in bytes."""
@@ -322,17 +325,9 @@ class Conn(Timer):
 
     # -- timers -------------------------------------------------------------
 
-    def arm(self, delay_ms):
-        """See to it that `expire` runs within `delay_ms`."""
-        timers = self.tcp.timers
-        due = ticks_add(timers.now, delay_ms)
-        if self.due is None or ticks_diff(due, self.due) < 0:
-            timers.arm(self, delay_ms)
-        return due
-
     def arm_idle(self, delay_ms):
         """Start the timer of TIME-WAIT, FIN-WAIT-2 or keepalive."""
-        self.t_idle = self.arm(delay_ms)
+        self.t_idle = rto.arm(self, delay_ms)
 
     def expire(self, now):
         """One of the deadlines may have passed."""
@@ -360,7 +355,7 @@ class Conn(Timer):
     def _rearm(self, due, now):
         if due is not None:
             wait = ticks_diff(due, now)
-            self.arm(wait if wait > 0 else 0)
+            rto.arm(self, wait if wait > 0 else 0)
 
     def _idle(self, now):
         if self.state == TIME_WAIT or (self.state == FIN_WAIT_2 and self.flags & ORPHAN):
@@ -370,7 +365,7 @@ class Conn(Timer):
             self.tcp.count["timed_out"] += 1
             self.abort(ETIMEDOUT)
             return
-        if self.keep:
+        if self.flags & KEPT:
             self.keep.expire(self, now)
 
     # -- how it ends --------------------------------------------------------
@@ -400,7 +395,8 @@ class Conn(Timer):
         if error:
             self.error = error
         self.set_state(CLOSED)
-        self.t_rexmt = self.t_ack = self.t_idle = self.keep = None
+        self.t_rexmt = self.t_ack = self.t_idle = None
+        self.flags &= ~KEPT
         self.s_len = 0
         if error == ECONNRESET:
             self.r_len = 0

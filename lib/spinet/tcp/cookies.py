@@ -178,7 +178,7 @@ class Cookies:
             if low & 15 != _NO_SCALE and tcp.window_scaling:
                 c.flags |= SCALED
                 c.snd_shift = low & 15
-                c.rcv_shift = tcp.rcv_shift(c)
+                options.widen(c)
         options.bound(c, mss)
         size = c.rcvbuf or tcp.rcvbuf
         c.rcv_adv = size if size < 65535 else 65535

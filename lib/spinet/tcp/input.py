@@ -9,8 +9,8 @@ from spinet.prim import add32, copy, diff32, ticks_diff
 from spinet.tcp import options, output, ranges, recovery, rto
 from spinet.tcp.output import ACK, FIN, RST, SYN
 from spinet.tcp.states import (
-    AFTER_FIN, AFTER_FIN_ACKED, CLOSE_LATER, CLOSED, ESTABLISHED, ORPHAN, PERSIST, RECEIVES,
-    SACK, STALE, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
+    AFTER_FIN, AFTER_FIN_ACKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_SEEN, KEPT, ORPHAN, PERSIST,
+    RECEIVES, SACK, STALE, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
 )
 from spinet.tcp.conn import TIME_WAIT_MS
 
@@ -50,14 +50,14 @@ def take(c, buf, s, p, end, seq, ts):
         copy(c.head, 28, buf, ts, 4)
     if not _acknowledged(c, buf, s, p, seq, end - p, ts):
         return
-    if c.keep:
+    if c.flags & KEPT:
         c.keep.heard = c.tcp.timers.now
         c.keep.probes = 0
     if buf[s + 13] & FIN:
         _see_fin(c, seq + end - p)
     if end > p:
         _data(c, buf, p, end, seq)
-    if c.fin_at == 0:
+    if c.flags & FIN_SEEN and not c.fin_at:
         _fin(c)
     if c.ack_owed:
         if c.ack_owed > 1:
@@ -167,7 +167,7 @@ def _answer_to_syn(c, buf, s, p, end):
             _see_fin(c, end - p)
         if end > p:
             _data(c, buf, p, end, 0)
-        if c.fin_at == 0:
+        if c.flags & FIN_SEEN and not c.fin_at:
             _fin(c)
         output.push(c)
         if c.state != CLOSED:
@@ -337,7 +337,8 @@ def _reported(c, ack, buf, s, p):
 
 def _see_fin(c, at):
     """The peer's FIN stands `at` bytes beyond RCV.NXT; data before it may still be missing."""
-    if RECEIVES >> c.state & 1 and c.fin_at < 0 and at <= c.rcv_adv:
+    if RECEIVES >> c.state & 1 and not c.flags & FIN_SEEN and at <= c.rcv_adv:
+        c.flags |= FIN_SEEN
         c.fin_at = at
         c.ack_owed = 2
 
@@ -399,13 +400,13 @@ def _data(c, buf, p, end, seq):
     c.r_len += n
     c.rcv_adv -= n
     add32(c.head, 8, c.head, 8, n)
-    if c.fin_at >= 0:
+    if c.flags & FIN_SEEN:
         c.fin_at -= n
 
 
 def _fin(c):
     """The eighth check: the peer's FIN stands at RCV.NXT."""
-    c.fin_at = -1
+    c.flags &= ~FIN_SEEN
     c.ack_owed = 2
     add32(c.head, 8, c.head, 8, 1)
     if c.ooo and c.ooo.dsack:

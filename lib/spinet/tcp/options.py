@@ -6,7 +6,7 @@ peer's last (TS.Recent), which we echo.
 """
 from spinet.prim import add32, copy, diff32, ticks_diff
 from spinet.tcp import ranges
-from spinet.tcp.states import ECN, SACK, SCALED, SYN_SENT
+from spinet.tcp.states import ECN, SACK, SCALED, SYN_SENT, WIDE
 
 MSS = 2
 WINDOW_SCALE = 3
@@ -49,9 +49,7 @@ def take_syn(c, buf, s, p):
     if i and tcp.window_scaling:
         c.flags |= SCALED
         c.snd_shift = min(buf[i + 2], 14)       # RFC 7323, 2.3
-        i = tcp.rcv_shift(c)
-        if i != c.rcv_shift:
-            c.rcv_shift = i
+        widen(c)
     c.flags &= ~ECN
     if tcp.ecn:
         from spinet.tcp import ecn
@@ -62,6 +60,14 @@ def take_syn(c, buf, s, p):
     if tcp.sack and find(buf, s + 20, p, SACK_PERMITTED):
         c.flags |= SACK
     bound(c, mss)
+
+
+def widen(c):
+    """Our window has to be scaled to tell of all the room in the ring of `c`, or not."""
+    shift = c.tcp.rcv_shift(c)
+    if shift:
+        c.rcv_shift = shift
+        c.flags |= WIDE
 
 
 def bound(c, mss):

@@ -7,7 +7,7 @@ everything else here is one of the two with a reason.
 from spinet.prim import add32, cksum, copy, ticks_diff
 from spinet.tcp import options, ranges, rto
 from spinet.tcp.states import (
-    BLOCKED, CARRIES, ECN, NODELAY, OWES_FIN, PERSIST, QUICKACK, RACK, SACK, SYN_RECEIVED,
+    BLOCKED, CARRIES, ECN, NODELAY, OWES_FIN, PERSIST, QUICKACK, RACK, SACK, SYN_RECEIVED, WIDE,
 )
 
 FIN = 1
@@ -68,7 +68,7 @@ def push(c):
 def persist(c):
     """Start the timer of zero-window probes."""
     c.flags |= PERSIST
-    c.t_rexmt = c.arm(c.rto)
+    c.t_rexmt = rto.arm(c, c.rto)
     if c.user_timeout:
         c.stuck = c.tcp.timers.now
 
@@ -163,7 +163,7 @@ def transmit(c, off, n, flags):
                 c.t_ack = None
         return True
     c.flags |= BLOCKED
-    c.t_ack = c.arm(1)
+    c.t_ack = rto.arm(c, 1)
     return False
 
 
@@ -172,7 +172,7 @@ def _window(c):
     size = len(c.rbuf)
     space = size - c.r_len
     edge = c.rcv_adv
-    shift = c.rcv_shift
+    shift = c.rcv_shift if c.flags & WIDE else 0
     if space != edge and (space - edge >= c.mss or space - edge >= size >> 1):
         edge = min(space >> shift, 65535) << shift
         if edge > c.rcv_adv:
@@ -196,7 +196,7 @@ def delay_ack(c):
     if c.flags & QUICKACK:
         ack(c)
     else:
-        c.t_ack = c.arm(DELAYED_ACK_MS)
+        c.t_ack = rto.arm(c, DELAYED_ACK_MS)
 
 
 def again(c, off, n):

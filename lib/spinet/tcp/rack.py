@@ -13,7 +13,7 @@ the later time: that may find a loss later, never one that is none.  The tail
 loss probes of RFC 8985, 7 are in `sack.py`.
 """
 from spinet.prim import diff32, ticks_diff
-from spinet.tcp import options, output, ranges, recovery, sack
+from spinet.tcp import options, output, ranges, recovery, rto, sack
 from spinet.tcp.states import PROBE
 
 RUNS = 32
@@ -236,7 +236,7 @@ class Board(sack.Board):
         elif not self.recover and self.shows_loss(c):
             recovery.enter(c, 0, 0)
         if not self.wait:
-            c.t_rexmt = c.arm(c.rto)
+            c.t_rexmt = rto.arm(c, c.rto)
 
     def finish(self, c):
         """Recovery is over; the window from now on."""
@@ -270,7 +270,7 @@ class Board(sack.Board):
         self.wait = wait
         if wait:
             c.flags |= PROBE
-            c.t_rexmt = c.arm(wait)
+            c.t_rexmt = rto.arm(c, wait)
         self.more = more
         return more
 

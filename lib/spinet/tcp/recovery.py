@@ -193,7 +193,7 @@ def timeout(c):
     delay = c.rto
     if c.user_timeout:
         delay = min(delay, c.user_timeout - ticks_diff(c.tcp.timers.now, c.stuck))
-    c.t_rexmt = c.arm(delay)
+    c.t_rexmt = rto.arm(c, delay)
 
 
 def _is_enough(c, retries):

@@ -6,7 +6,7 @@ retransmission by the report of data that was first sent after it.  Imported
 for the first connection whose peer offers SACK.
 """
 from spinet.prim import ticks_diff
-from spinet.tcp import options, output, ranges
+from spinet.tcp import options, output, ranges, rto
 from spinet.tcp.recovery import Loss
 from spinet.tcp.states import DOUBT, PROBE, TRIED
 
@@ -198,7 +198,7 @@ class Board(Loss):
             self.undo += n      # that it was not needed says nothing of earlier ones
         self.probe = c.snd_max
         c.flags &= ~PROBE       # new data may have begun it again: the timeout is next
-        c.t_rexmt = c.arm(c.rto)
+        c.t_rexmt = rto.arm(c, c.rto)
 
     def probed(self, c, ack):
         """SND.UNA moved while a probe was out (RFC 8985, 7.4)."""
