@@ -280,7 +280,8 @@ class Tcp:
                 at = at.next
             if at is not None:
                 at.next = c.next
-        c.next = None
+        if c.next is not None:
+            c.next = None
         c.path.ip.id.expected = None
         self.timers.remove(c)
         if c.pmtu:

@@ -51,7 +51,7 @@ class Conn(Timer):
     keep = None         # Keepalive, when the user wants it
     t_idle = None       # deadline of TIME-WAIT, FIN-WAIT-2 or keepalive
     fin_at = 0
-    snd_shift = rcv_shift = 0   # window scaling (RFC 7323, 2)
+    rcv_shift = 0       # by how much we scale our window (RFC 7323, 2)
     ts_at = 0           # when our timestamp clock was last advanced
     cc_state = None     # what the congestion control keeps of its own
     ecn = None          # explicit congestion notification (ecn.Ecn)

@@ -10,7 +10,7 @@ from spinet.tcp import options, output, ranges, recovery, rto
 from spinet.tcp.output import ACK, FIN, RST, SYN
 from spinet.tcp.states import (
     AFTER_FIN, AFTER_FIN_ACKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_SEEN, KEPT, ORPHAN, PERSIST,
-    RECEIVES, SACK, STALE, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
+    RECEIVES, SACK, SND_SHIFT, STALE, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
 )
 from spinet.tcp.conn import TIME_WAIT_MS
 
@@ -187,7 +187,7 @@ def _established(c, buf, s):
         return False
     wnd = buf[s + 14] << 8 | buf[s + 15]
     if not buf[s + 13] & SYN:
-        wnd <<= c.snd_shift     # RFC 7323, 2.2
+        wnd <<= c.flags >> SND_SHIFT    # RFC 7323, 2.2
     c.snd_wnd = c.max_wnd = wnd
     if not _synchronized(c):
         return False
@@ -230,7 +230,7 @@ def _synchronized(c):
 def _acknowledged(c, buf, s, p, seq, n, ts):
     """The fifth check, in the synchronized states; False: the segment ends here."""
     ack = diff32(buf, s + 8, c.head, 4)
-    wnd = (buf[s + 14] << 8 | buf[s + 15]) << c.snd_shift
+    wnd = (buf[s + 14] << 8 | buf[s + 15]) << (c.flags >> SND_SHIFT)
     if ack > 0:
         if ack > c.snd_max:
             c.tcp.challenge(c)   # it acknowledges what was never sent
@@ -407,6 +407,7 @@ def _data(c, buf, p, end, seq):
 def _fin(c):
     """The eighth check: the peer's FIN stands at RCV.NXT."""
     c.flags &= ~FIN_SEEN
+    del c.fin_at
     c.ack_owed = 2
     add32(c.head, 8, c.head, 8, 1)
     if c.ooo and c.ooo.dsack:

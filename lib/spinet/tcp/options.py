@@ -6,7 +6,7 @@ peer's last (TS.Recent), which we echo.
 """
 from spinet.prim import add32, copy, diff32, ticks_diff
 from spinet.tcp import ranges
-from spinet.tcp.states import ECN, SACK, SCALED, SYN_SENT, WIDE
+from spinet.tcp.states import ECN, SACK, SCALED, SND_SHIFT, SYN_SENT, WIDE
 
 MSS = 2
 WINDOW_SCALE = 3
@@ -47,9 +47,7 @@ def take_syn(c, buf, s, p):
         c.head[12] = 0x50
     i = find(buf, s + 20, p, WINDOW_SCALE)
     if i and tcp.window_scaling:
-        c.flags |= SCALED
-        c.snd_shift = min(buf[i + 2], 14)       # RFC 7323, 2.3
-        widen(c)
+        scale(c, min(buf[i + 2], 14))       # RFC 7323, 2.3
     c.flags &= ~ECN
     if tcp.ecn:
         from spinet.tcp import ecn
@@ -62,8 +60,9 @@ def take_syn(c, buf, s, p):
     bound(c, mss)
 
 
-def widen(c):
-    """Our window has to be scaled to tell of all the room in the ring of `c`, or not."""
+def scale(c, shift):
+    """Both ends of `c` scale their windows, the peer by `shift`."""
+    c.flags |= SCALED | shift << SND_SHIFT
     shift = c.tcp.rcv_shift(c)
     if shift:
         c.rcv_shift = shift

@@ -74,3 +74,4 @@ STALE = 1 << 13     # TS.Recent is too old to compare with (RFC 7323, 5.5)
 WIDE = 1 << 14      # `rcv_shift` is not 0
 FIN_SEEN = 1 << 15  # `fin_at` says where the peer's FIN stands
 KEPT = 1 << 16      # `keep` looks after the peer
+SND_SHIFT = 17      # from here on: by how much the peer scales its window (RFC 7323, 2), at most 14
