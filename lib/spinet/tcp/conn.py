@@ -128,8 +128,7 @@ class Conn(Timer):
 
                 self.tuner = Tuner(tcp.timers.now)
             for kind in (_LATE, self.flags & SACK):
-                if kind not in tcp.spares:
-                    tcp.spares[kind] = self._made(kind)
+                tcp.spares[kind] = tcp.spares.get(kind) or self._made(kind)
             if tcp.rack and self.flags & SACK:
                 from spinet.tcp.rack import Board
 
@@ -139,27 +138,24 @@ class Conn(Timer):
     def late(self):
         """What it knows of data out of order, made for the first; None without memory for it."""
         if self.ooo is None:
-            self.ooo = self._made_or_spare(_LATE)
+            self.ooo = self._made(_LATE)
         return self.ooo
 
     def losses(self):
         """What it knows of its losses, made when one shows; None without memory for it."""
         if self.loss is None:
-            self.loss = self._made_or_spare(self.flags & SACK)
+            self.loss = self._made(self.flags & SACK)
         return self.loss
 
     def _made(self, kind):
-        if kind == _LATE:
-            return ranges.Late(len(self.rbuf))
-        if not kind:
-            return recovery.Loss()
-        from spinet.tcp.sack import Board
-
-        return Board(len(self.sbuf))
-
-    def _made_or_spare(self, kind):
         try:
-            return self._made(kind)
+            if kind == _LATE:
+                return ranges.Late(len(self.rbuf))
+            if not kind:
+                return recovery.Loss()
+            from spinet.tcp.sack import Board
+
+            return Board(len(self.sbuf))
         except MemoryError:
             return self.tcp.spares.pop(kind, None)
 

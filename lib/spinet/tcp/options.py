@@ -4,8 +4,7 @@ A connection that uses timestamps has them in its header, behind the 20 fixed
 bytes: `head[24:28]` is our clock, begun at a secret offset, `head[28:32]` the
 peer's last (TS.Recent), which we echo.
 """
-from spinet.prim import add32, copy, diff32, ticks_diff
-from spinet.tcp import ranges
+from spinet.prim import add32, copy, ticks_diff
 from spinet.tcp.states import ECN, SACK, SCALED, SND_SHIFT, SYN_SENT, WIDE
 
 MSS = 2
@@ -183,30 +182,3 @@ def put_sack(c, tx, t, room):
     tx[t + 2] = SACK_BLOCKS
     tx[t + 3] = i - t - 2
     return i - t
-
-
-def take_sack(c, buf, s, p):
-    """The SACK blocks in the header `buf[s:p]` enter the scoreboard; newly reported bytes.
-
-    Blocks below SND.UNA report duplicates (RFC 2883); what lies beyond what
-    was sent is not believed.
-    """
-    i = find(buf, s + 20, p, SACK_BLOCKS)
-    if not i:
-        return 0
-    end = i + buf[i + 1] - 7
-    i += 2
-    sacked = c.loss.sacked
-    before = ranges.total(sacked)
-    head = c.head
-    while i < end:
-        left = diff32(buf, i, head, 4)
-        right = diff32(buf, i + 4, head, 4)
-        if left < right <= 0:
-            c.loss.dsack += right - left
-        elif right <= left or right > c.snd_max or left < 0:
-            c.tcp.count["sack_ignored"] += 1
-        else:
-            ranges.insert(sacked, left, right)
-        i += 8
-    return ranges.total(sacked) - before

@@ -5,7 +5,7 @@ acknowledged, is found by a tail loss probe (RFC 8985, 7), and the loss of a
 retransmission by the report of data that was first sent after it.  Imported
 for the first connection whose peer offers SACK.
 """
-from spinet.prim import ticks_diff
+from spinet.prim import diff32, ticks_diff
 from spinet.tcp import options, output, ranges, rto
 from spinet.tcp.recovery import Loss
 from spinet.tcp.states import DOUBT, PROBE, TRIED
@@ -58,13 +58,39 @@ class Board(Loss):
                 ranges.shift(sacked, ack)
                 n = ranges.total(sacked) - n
         if p - s > len(c.head):
-            n += options.take_sack(c, buf, s, p)
+            n += self._take(c, buf, s, p)
             if self.dsack and self.prior_cwnd:
                 # If all that was sent again has come twice, none was lost (RFC 3708).
                 self.undo -= self.dsack
                 if self.undo <= 0:
                     self.take_back(c)
         return n
+
+    def _take(self, c, buf, s, p):
+        """The SACK blocks in the header `buf[s:p]` enter the scoreboard; newly reported bytes.
+
+        Blocks below SND.UNA report duplicates (RFC 2883); what lies beyond what
+        was sent is not believed.
+        """
+        i = options.find(buf, s + 20, p, options.SACK_BLOCKS)
+        if not i:
+            return 0
+        end = i + buf[i + 1] - 7
+        i += 2
+        sacked = self.sacked
+        before = ranges.total(sacked)
+        head = c.head
+        while i < end:
+            left = diff32(buf, i, head, 4)
+            right = diff32(buf, i + 4, head, 4)
+            if left < right <= 0:
+                self.dsack += right - left
+            elif right <= left or right > c.snd_max or left < 0:
+                c.tcp.count["sack_ignored"] += 1
+            else:
+                ranges.insert(sacked, left, right)
+            i += 8
+        return ranges.total(sacked) - before
 
     def arrived(self, c):
         """The bytes that are reported."""
