@@ -148,10 +148,9 @@ class SpiPort:
         if was and not self._kept:
             self.count["link_down"] += 1
         self._looks = 0
+        self._soft_reset()          # also before the pin's pulse, which may not reach the chip
         if by_pin:
             self._reset(0)
-        else:
-            self._soft_reset()
         # What led here may have taken longer than the pulse lasts: `now` is too old to time it by.
         now = self._clock()
         self._give_up_at = ticks_add(now, _GIVE_UP_MS)

@@ -46,7 +46,7 @@ else:
 
 
 # Modules whose functions become native code: what a frame goes through.  (Each by itself: in code
-# for a Cortex-M0+ MicroPython up to 1.25 at least mistakes the names of a module after number 286,
+# for a Cortex-M0+ MicroPython 1.25 mistakes the names of a module after the 287th,
 # an error in its `asm_thumb_add_reg_reg_offset`, and the one file of tcp/ has more.)
 NATIVE = (
     "ports/spichip", "ports/w5500", "ports/w5500_chip", "ports/enc28j60", "ports/enc28j60_regs",

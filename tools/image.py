@@ -8,6 +8,7 @@ MicroPython is the tree that `--micropython` names, or that of micropython_tree.
 changed.  The same input gives the same image to the byte, wherever it is built.
 """
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -40,11 +41,13 @@ def boards():
     return sorted([path.parent.name for path in IMAGES.glob("*/mpconfigboard.h")] + list(ALIKE))
 
 
-def build(board, parts="", micropython=None, to=None, say=print, in_ram=False, more=None):
+def build(board, parts="", micropython=None, to=None, say=print, in_ram=False, more=None,
+          types=None):
     """Build the image of `board`; the directory with firmware.uf2, firmware.bin, sizes.json.
 
     `more`: a manifest of the user's, whose modules are frozen too.
     `in_ram`: modules are imported into RAM, as MicroPython does it by itself.
+    `types`: where the heads of their classes are, "flash" or "ram"; else where the chip wants them.
     """
     if board not in boards():
         raise Failed(f"there is no board {board}, but: {', '.join(boards())}")
@@ -72,9 +75,7 @@ def build(board, parts="", micropython=None, to=None, say=print, in_ram=False, m
     env["CFLAGS"] = " ".join(f"-ffile-prefix-map={path}={name}" for path, name in (
         (tree, "micropython"), (work.resolve(), "build"), (ROOT, "spinet")))
     log = work / "log.txt"
-    # Not on an RP2350: a class that is derived from one in flash makes MicroPython write a flag
-    # there, which an RP2040 ignores.
-    imported = not in_ram and board not in FAMILY
+    types = types or ("ram" if board in FAMILY else "flash")    # an RP2040 ignores writes to flash
     content = work / "frozen_content.c"
     content.unlink(missing_ok=True)
     with open(log, "w") as out:
@@ -84,17 +85,21 @@ def build(board, parts="", micropython=None, to=None, say=print, in_ram=False, m
                 out.flush()
                 raise Failed(f"{command[0]} failed, see {log}:\n{what_failed(log)}")
 
-        cross = work / "mpy-cross"
-        run("make", "-C", tree / "mpy-cross", f"BUILD={cross}", f"-j{os.cpu_count()}")
+        # One for all images of a tree.
+        cross = BUILD / "mpy-cross" / hashlib.sha256(bytes(tree)).hexdigest()[:16]
+        cross.mkdir(parents=True, exist_ok=True)
+        with open(cross / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            run("make", "-C", tree / "mpy-cross", f"BUILD={cross}", f"-j{os.cpu_count()}")
         env["MICROPY_MPYCROSS"] = str(cross / "mpy-cross")
         run("cmake", "-S", tree / "ports/rp2", "-B", work, "-G", "Ninja", "-DPICO_BUILD_DOCS=0",
             f"-DMICROPY_BOARD={board}", f"-DMICROPY_BOARD_DIR={IMAGES / board}",
             f"-DMICROPY_LIB_DIR={library}", f"-DMICROPY_FROZEN_MANIFEST={manifest}",
-            f"-DUSER_C_MODULES={IMAGES / 'rom/micropython.cmake' if imported else ''}",
+            f"-DUSER_C_MODULES={IMAGES / 'rom/micropython.cmake' if not in_ram else ''}",
             f"-DPython3_EXECUTABLE={sys.executable}")
-        if imported:
+        if not in_ram:
             run("ninja", "-C", work, content.name)
-            rom.link(content, frozen.staged(staged), work / "genhdr", tree)
+            rom.link(content, frozen.staged(staged), work / "genhdr", tree, types)
         run("ninja", "-C", work, f"-j{os.cpu_count()}")
     shutil.copy(work / "firmware.bin", to / "firmware.bin")
     subprocess.run([sys.executable, str(tree / "tools/uf2conv.py"), "-f", FAMILY.get(board, RP2040),

@@ -218,12 +218,13 @@ class Code:
 class Rom:
     """Constants in C."""
 
-    def __init__(self, modules, code, qstrs, hash_bytes, qstr_escape):
+    def __init__(self, modules, code, qstrs, hash_bytes, qstr_escape, types="flash"):
         self.modules = modules
         self.code = code
         self.known = qstrs | code.qstrs
         self.mask = (1 << 8 * hash_bytes) - 1
         self.escape = qstr_escape
+        self.types = types
         self.contexts = []      # declarations of modules, which come first
         self.lines = []         # of C: declarations, and what needs none
         self.after = []         # definitions
@@ -369,7 +370,8 @@ class Rom:
             return "&mp_type_" + value.__name__
         name = "rom_type_%s_%s" % (value.__module__.replace(".", "_"), value.__name__)
         self.done[id(value)] = f"MP_ROM_PTR(&{name})"
-        self.lines.append(f"extern const mp_obj_type_t {name};")
+        place = ' __attribute__((section(".data.rom_types")))' if self.types == "ram" else ""
+        self.lines.append(f"extern const mp_obj_type_t {name}{place};")
         members = {key: member for key, member in vars(value).items() if key not in _IMPLIED}
         if "__eq__" in members and members.get("__hash__", 0) is None:
             del members["__hash__"]
@@ -489,10 +491,12 @@ class Rom:
                               filter(None, [thawable, "{NULL}"])), ""])
 
 
-def link(content, files, headers, tree):
+def link(content, files, headers, tree, types="flash"):
     """Have the spinet of `files` in flash, not to be run, in the C file `content`.
 
-    `headers` is where the build of MicroPython's `tree` writes its own.
+    `headers` is where the build of MicroPython's `tree` writes its own.  `types`: where the heads
+    of classes are, 50 bytes each.  When a class is derived from one, MicroPython writes a flag into
+    its head, which was there before; a chip that does not ignore writes to flash wants "ram".
     """
     sys.path.insert(0, str(tree / "py"))
     from makeqstrdata import qstr_escape
@@ -502,7 +506,7 @@ def link(content, files, headers, tree):
     own = (headers / "qstrdefs.generated.h").read_text()
     qstrs = set(re.findall(r"^QDEF[01]\(MP_QSTR_(\w+),", own, re.M))
     hash_bytes = 1 if all(int(n) < 256 for n in re.findall(r"^QDEF.*?, (\d+),", own, re.M)) else 2
-    rom = Rom(Modules(files), code, qstrs, hash_bytes, qstr_escape)
+    rom = Rom(Modules(files), code, qstrs, hash_bytes, qstr_escape, types)
     text = rom.text()
     unused = '#pragma GCC diagnostic ignored "-Wunused-const-variable"\n'
     content.write_text(unused + code.without(files) + text +

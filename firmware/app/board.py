@@ -38,19 +38,22 @@ class Board:
         self.leave = False      # the loop is to end
         self._retry_at = ticks_ms()
         self._beside = None
+        if hides_image():
+            log.say("%s is used, not the image's own spinet, which takes less RAM" %
+                    spinet.__file__)
 
     def open(self):
         """Look for the chip; with it comes everything that the settings ask for."""
         try:
-            port = open_port(self.settings)
-        except (OSError, ValueError, TypeError) as error:
-            why = "%s: %s" % (self.settings["chip"], error)
+            self.nic = nic = activate(open_port(self.settings), self.settings)
+        except Exception as error:      # whatever it is, the console stays and says it
+            known = isinstance(error, (OSError, ValueError))
+            why = "%s: %s" % (self.settings["chip"], error if known else repr(error))
             if why != self.why:
                 self.why = why
                 log.say("%s; looking again every %d s" % (why, _RETRY_S))
             self._retry_at = ticks_add(ticks_ms(), _RETRY_S * 1000)
             return
-        self.nic = nic = activate(port, self.settings)
         self.running = services(nic, self.settings)
         if self.settings["ntp"]:
             from spinet.sntp import Client
@@ -79,7 +82,10 @@ class Board:
         """The main loop, until the console or Ctrl-C says to leave."""
         self.leave = False
         if self.settings["watchdog_ms"] and self.dog is None and self.network:
-            self.dog = machine.WDT(timeout=self.settings["watchdog_ms"])
+            try:
+                self.dog = machine.WDT(timeout=self.settings["watchdog_ms"])
+            except Exception as error:
+                log.say("no watchdog: %s" % error)
         while not self.leave:
             wait_ms = self.step()
             if not wait_ms:
@@ -126,6 +132,15 @@ class Beside(Timer):
             board.console.step(now)     # a console on a UART stays while the prompt is used
         board.feed()
         board.nic.stack.timers.arm(self, _BESIDE_MS)
+
+
+def hides_image():
+    """Whether a spinet on the flash is used though the image has one."""
+    try:
+        import spinet_rom  # noqa: F401
+    except ImportError:
+        return False
+    return hasattr(spinet, "__file__")
 
 
 def bring_up(settings):
@@ -189,11 +204,13 @@ def open_port(settings):
         from spinet.ports.w5500 import W5500 as Driver
 
     pins = settings["pins"]
+    if not config.connected(pins["cs"]):
+        raise ValueError("pins.cs: the chip needs one")
     return Driver(
         open_bus(settings["spi"], _FASTEST[chip]),
-        cs=machine.Pin(pins["cs"], machine.Pin.OUT, value=1),
-        reset=_pin(pins["reset"], machine.Pin.OUT, value=1),
-        irq=_pin(pins["irq"], machine.Pin.IN, machine.Pin.PULL_UP),
+        cs=_pin(pins, "cs", machine.Pin.OUT, value=1),
+        reset=_pin(pins, "reset", machine.Pin.OUT, value=1),
+        irq=_pin(pins, "irq", machine.Pin.IN, machine.Pin.PULL_UP),
         mac=settings["mac"] or None,
     )
 
@@ -201,14 +218,24 @@ def open_port(settings):
 def open_bus(bus, fastest):
     """The SPI bus of the settings `bus`, at their clock or at `fastest` Hz."""
     # Where the firmware chooses the pins of a bus it takes none.
-    lines = {name: machine.Pin(bus[name]) for name in ("sck", "mosi", "miso")
+    lines = {name: config.pin("spi." + name, bus[name]) for name in ("sck", "mosi", "miso")
              if config.connected(bus[name])}
     return machine.SPI(bus["id"], baudrate=min(bus["baudrate"], fastest), polarity=0, phase=0,
                        **lines)
 
 
-def _pin(number, *how, **value):
-    return machine.Pin(number, *how, **value) if config.connected(number) else None
+def clock(spi, asked):
+    """The Hz at which `spi` runs, where it says so: a bus takes the next below what was `asked`."""
+    said = str(spi).partition("baudrate=")[2]
+    n = 0
+    while said[n:n + 1].isdigit():
+        n += 1
+    return int(said[:n] or asked)
+
+
+def _pin(pins, name, *how, **value):
+    number = pins[name]
+    return config.pin("pins." + name, number, *how, **value) if config.connected(number) else None
 
 
 def set_clock(t):
@@ -226,9 +253,6 @@ def services(nic, settings):
     stack = nic.stack
     running = []
     wanted = settings["services"]
-    for name in wanted:
-        if name not in _ORDER:
-            log.say("no such service: %r" % name)
     for name in _ORDER:
         if name not in wanted:
             continue
@@ -241,8 +265,11 @@ def services(nic, settings):
                 running.append(Server(stack, name, port, small.TCP[name]))
             if name in small.DATAGRAM:
                 running.append(small.DATAGRAM[name](stack, port))
-        except (ImportError, OSError, TypeError, ValueError) as error:
-            log.say("service %s on port %r: %s" % (name, port, error))
+        except (ImportError, MemoryError, OSError) as error:
+            from app.console import why
+
+            log.say("service %s on port %d: %s" % (
+                name, port, why(error) if isinstance(error, OSError) else error))
     return running
 
 

@@ -1,5 +1,6 @@
 """What `show` shows."""
 from app import config, log, status
+from app.board import clock
 from app.commands import network
 from spinet.addr import fmt, fmt_mac, parse, prefixlen
 
@@ -122,14 +123,17 @@ def board(c):
     up = log.seconds()
     number = hexlify(machine.unique_id()).decode()
     unsaved = ", not saved" if c.changed else ""
+    hertz = settings["spi"]["baudrate"]
+    if c.board.nic:
+        hertz = clock(c.board.nic.port._spi, hertz)
     c.put("spinet %s, %s\n    profile  %s\n    chip     %s at %d Hz, %s\n"
           "    up       %d s\n    id       %s\n    settings %s%s" % (
               spinet.__version__, status.runtime(), settings["board"] or "none",
-              settings["chip"].upper(), settings["spi"]["baudrate"],
+              settings["chip"].upper(), hertz,
               "up" if c.board.nic else c.board.why, up, number, config.FILE, unsaved),
           id=number,
           version=spinet.__version__, runtime=status.runtime(), profile=settings["board"],
-          chip=settings["chip"], spi_hz=settings["spi"]["baudrate"],
+          chip=settings["chip"], spi_hz=hertz,
           network="up" if c.board.nic else c.board.why, up_s=up, saved=not c.changed)
 
 

@@ -133,7 +133,8 @@ ok   the gateway 10.0.2.2 answers
 
 GOOD = {"chip": "w5500", "answers": "w5500", "revision": 4, "up": True, "why": "",
         "pins": {"cs": 17, "reset": 20, "irq": 21}, "lines": {"sck": 18, "mosi": 19, "miso": 16},
-        "baudrate": 33000000, "clocks": [(1000000, 0), (20000000, 0), (33000000, 0)],
+        "baudrate": 33000000, "runs_at": 33000000,
+        "clocks": [(1000000, 0), (20000000, 0), (33000000, 0)],
         "reset_works": True, "link": True, "rx": 5, "wakes": 5, "irq_pins": [],
         "address": "10.0.0.2", "gateway": "10.0.0.1", "static": False, "ping": 3}
 

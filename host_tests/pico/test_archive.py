@@ -44,6 +44,12 @@ def test_an_archive_runs_on_a_pico(firmware, tmp_path):
         (into, out), ping = board.transfer(100 * 1024)
         print("in %d, out %d KB/s, ping %d us" % (into[0], out[0], ping[0]))
         assert into[0] > 150 and out[0] > 150 and ping[0] < 2500
+        # The image has a spinet too: its program says that it is not used.
+        board.pico.reset()
+        board.pico.expect(b">>> ")
+        board.pico.exec("import os; os.remove('main.py')")
+        board.pico.reset()
+        board.pico.expect(b"/lib/spinet/__init__.mpy is used, not the image's own spinet", 20000)
     finally:
         board.close()
 

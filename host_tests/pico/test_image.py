@@ -13,7 +13,7 @@ import image
 import mpy
 import pytest
 from pico.device import Device, configure
-from pico.emulator import USB, Pico
+from pico.emulator import USB, Fault, Pico
 from pico.peer import Peer
 from spinet import secure
 
@@ -177,6 +177,10 @@ def test_images_for_boards(firmware, board, tmp_path):
         assert address == 0x10000000 + 256 * number and size == 256
     sizes = json.loads((folder / "sizes.json").read_text())
     assert sizes["flash_left"] > 0 and sizes["file_system"] >= 1 << 20
+    said = re.search(r"^\| `%s` \| ([\d,]+) bytes .* ([\d,]+) bytes \|$" % board,
+                     (image.ROOT / "docs/firmware-image.md").read_text(), re.M)
+    for text, size in zip(said.groups(), (sizes["flash_used"], sizes["ram_static"])):
+        assert abs(int(text.replace(",", "")) / size - 1) < 0.02, (text, size)
     if board == "pico":
         runs_on_usb(folder / "firmware.uf2")
 
@@ -216,6 +220,57 @@ def runs_on_usb(image):
         finally:
             device.stop()
     assert done.stdout.strip() == "mpremote 42", done
+
+
+DERIVED = """
+import spinet, asyncio
+from spinet.lan import LAN
+class Mine(LAN):
+    def config(self, *keys, **settings):
+        return LAN.config(self, *keys, **settings)
+spinet.install(the_board.nic.stack)
+import socket
+s = socket.socket()
+s.connect(("10.0.0.1", 7))
+s.send(b"there and back")
+print(s.recv(100), Mine)
+s.close()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_nothing_is_written_to_flash_where_the_chip_refuses_it(firmware, tmp_path):
+    """As an image for an RP2350 is made: classes can be derived from, wrapped, and unwrapped."""
+    folder = image.build("pico-uart", to=tmp_path, say=lambda text: None, types="ram")
+    peer = Peer()
+    listener = peer.stack.socket()
+    listener.bind(("", 7))
+    listener.listen()
+    listener.setblocking(False)
+    served = []
+
+    def echo():
+        if not served and listener.ready() & 1:
+            served.append(listener.accept()[0])
+            served[0].setblocking(False)
+        if served:
+            data = served[0].read(100)
+            if data:
+                served[0].write(data)
+
+    peer.tasks.append(echo)
+    with Pico(folder / "firmware.bin", "w5500", peer.cable, [peer], time=peer.time,
+              strict=True) as pico:
+        for _ in range(2):
+            pico.expect(b"spinet at 10.0.0.15", 20000)
+            assert "b'there and back' <class 'Mine'>" in pico.exec(DERIVED, 20000)
+            served.clear()
+            pico.write(b"\x04")
+            pico.expect(b"soft reboot")
+    with Pico(firmware, None, strict=True) as pico:     # and where that was not done, it is seen
+        with pytest.raises(Fault, match="write to flash"):
+            pico.expect(b"spinet> ")        # app/ derives from classes of spinet
 
 
 @pytest.mark.slow

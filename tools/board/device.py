@@ -26,6 +26,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(_ROOT / "lib"), str(_ROOT / "tools")]
 
 from board import launch  # noqa: E402
+from board.line import Line  # noqa: E402
 
 _FAST_S = 1             # who ends sooner than this is not started again at once
 
@@ -37,18 +38,9 @@ class Device(launch.Board):
     def __init__(self, flash, link, runtime="micropython", on_line=None, chip="w5500",
                  link_path=None, env=None):
         super().__init__(flash, link, runtime, on_line, None, chip)
-        self.user, slave = pty.openpty()
-        tty.setraw(slave)
         self.env = env or {}
-        self.slave = slave      # kept open, or the pty ends when its user closes it
-        self.path = os.ttyname(slave)
-        self.link_path = link_path
-        if link_path:
-            with contextlib.suppress(OSError):
-                os.unlink(link_path)
-            os.symlink(self.path, link_path)
-            self.path = link_path
-        self.line = b""
+        self.line = Line(self.on_line, link_path)
+        self.path = self.line.path
         self.raw = False
         self.running = False
         self.starts = 0
@@ -81,9 +73,9 @@ class Device(launch.Board):
         """Carry bytes both ways, start the board again when it ends."""
         while self.running:
             with contextlib.suppress(OSError, ValueError):
-                ready, _, _ = select.select([self.user, self.port], [], [], 0.2)
-                if self.user in ready:
-                    self.to_board(os.read(self.user, 4096))
+                ready, _, _ = select.select([self.line, self.port], [], [], 0.2)
+                if self.line in ready:
+                    self.to_board(self.line.typed())
                 if self.port in ready and not self.from_board():
                     self.again()
 
@@ -101,10 +93,7 @@ class Device(launch.Board):
             data = b""
         if not data:
             return False
-        os.write(self.user, re.sub(rb"(?<!\r)\n", b"\r\n", data))
-        *lines, self.line = (self.line + data).split(b"\n")
-        for line in lines:
-            self.on_line(line.decode(errors="replace").rstrip("\r"))
+        self.line.say(re.sub(rb"(?<!\r)\n", b"\r\n", data))
         return True
 
     def again(self):
@@ -115,7 +104,8 @@ class Device(launch.Board):
             return
         if time.monotonic() - self.began < _FAST_S:
             time.sleep(0.3)
-        os.write(self.user, b"\r\nMPY: soft reboot\r\n" if self.process.returncode == 0 else b"")
+        if self.process.returncode == 0:
+            self.line.say(b"\r\nMPY: soft reboot\r\n")
         self.power_on("-" if self.raw else "main.py")
         if self.raw:
             os.write(self.port, b"\x01")
@@ -128,30 +118,21 @@ class Device(launch.Board):
         self.process.kill()
         status = self.process.wait()
         self.reader.join(wait_s)
-        for fd in (self.user, self.slave, self.port):
-            with contextlib.suppress(OSError):
-                os.close(fd)
-        if self.link_path:
-            with contextlib.suppress(OSError):
-                os.unlink(self.link_path)
+        self.line.close()
+        with contextlib.suppress(OSError):
+            os.close(self.port)
         return status
 
 
 def main():
-    from gateway import Gateway
-    from spinet.ports.datagram import Datagram
-
     parser = argparse.ArgumentParser(description="A virtual board with a serial line.")
     parser.add_argument("flash", help="a directory, made if missing")
     parser.add_argument("--link", metavar="PATH", help="a name for the serial device")
     parser.add_argument("--runtime", default="micropython", choices=("micropython", "cpython"))
     parser.add_argument("--chip", default="w5500", choices=("w5500", "enc28j60"))
     options = parser.parse_args()
-    ports = launch.free_ports(2)
     launch.make_flash(options.flash)
-    gateway = Gateway(Datagram(local=("127.0.0.1", ports[1]), remote=("127.0.0.1", ports[0])))
-    threading.Thread(target=gateway.run, daemon=True).start()
-    device = Device(options.flash, ports, options.runtime, chip=options.chip,
+    device = Device(options.flash, launch.behind_gateway(), options.runtime, chip=options.chip,
                     link_path=options.link)
     device.start()
     print(device.path, flush=True)

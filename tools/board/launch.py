@@ -36,6 +36,17 @@ def free_ports(count):
             sock.close()
 
 
+def behind_gateway():
+    """The link of a board, two UDP ports, with a gateway at its other end as long as we live."""
+    from gateway import Gateway
+    from spinet.ports.datagram import Datagram
+
+    ports = free_ports(2)
+    gateway = Gateway(Datagram(local=("127.0.0.1", ports[1]), remote=("127.0.0.1", ports[0])))
+    threading.Thread(target=gateway.run, daemon=True).start()
+    return ports
+
+
 def make_flash(path, settings=None):
     """Lay out a board's flash in the directory `path` (made if missing), with these settings.
 

@@ -8,22 +8,20 @@ where the machine is too slow for that, its time falls behind and stays behind.
 """
 import argparse
 import contextlib
-import os
 import pathlib
-import pty
 import queue
 import select
 import signal
 import sys
 import threading
 import time
-import tty
 
 if __name__ == "__main__":
     _ROOT = pathlib.Path(__file__).resolve().parents[2]
     sys.path[:0] = [str(_ROOT / "lib"), str(_ROOT / "tools")]
 
 import image  # noqa: E402
+from board.line import Line  # noqa: E402
 from pico.emulator import BUILD, UART, USB, Fault, Pico  # noqa: E402
 from spinet.ports.datagram import Datagram  # noqa: E402
 
@@ -59,20 +57,11 @@ class Device:
         self.chip = chip
         self.flash_file = flash and pathlib.Path(flash)
         self.settings = settings
-        self.on_line = on_line or (lambda text: None)
         self.wire = link if hasattr(link, "recv") else Datagram(
             local=("127.0.0.1", link[0]), remote=("127.0.0.1", link[1]))
         self.wishes = queue.SimpleQueue()
-        self.user, self.slave = pty.openpty()
-        tty.setraw(self.slave)          # and kept open, or the pty ends when its user closes it
-        self.path = os.ttyname(self.slave)
-        self.link_path = link_path
-        if link_path:
-            with contextlib.suppress(OSError):
-                os.unlink(link_path)
-            os.symlink(self.path, link_path)
-            self.path = link_path
-        self.line = b""
+        self.line = Line(on_line or (lambda text: None), link_path)
+        self.path = self.line.path
         self.running = False
         self.failed = None
         self.pico = None
@@ -86,7 +75,7 @@ class Device:
         self.pico = Pico(self.image, self.chip, self.wire, flash=flash, console=self.console)
         if self.settings is not None and flash is None:
             configure(self.pico, self.settings)
-        self.pico.on_output = self.output
+        self.pico.on_output = self.line.say
         self.running = True
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -98,17 +87,9 @@ class Device:
     def alive(self):
         return self.thread is not None and self.thread.is_alive()
 
-    def output(self, data):
-        with contextlib.suppress(BlockingIOError):
-            os.write(self.user, data)
-        *lines, self.line = (self.line + data).split(b"\n")
-        for line in lines:
-            self.on_line(line.decode(errors="replace").rstrip("\r"))
-
     def run(self):
         """The Pico's time and the clock's, side by side."""
         pico = self.pico
-        os.set_blocking(self.user, False)
         start = time.monotonic_ns() - pico.nanos
         try:
             while self.running:
@@ -116,19 +97,17 @@ class Device:
                 if now - pico.nanos > _BEHIND_NS:
                     start += now - pico.nanos - _BEHIND_NS
                 ahead = pico.nanos - now
-                files = [self.user, self.wire]
-                ready, _, _ = select.select(files, [], [], max(0, ahead) / 1e9)
+                ready, _, _ = select.select([self.line, self.wire], [], [], max(0, ahead) / 1e9)
                 while not self.wishes.empty():
                     self.wishes.get()(pico)
-                if self.user in ready:
-                    with contextlib.suppress(OSError):
-                        pico.write(os.read(self.user, 4096))
+                if self.line in ready:
+                    pico.write(self.line.typed())
                 if pico.nanos <= time.monotonic_ns() - start:
                     pico.run_to(pico.nanos + _SLICE_NS)
         except (Fault, OSError, ValueError) as error:
             if self.running:
                 self.failed = error
-                self.on_line("the Pico stopped: %s" % error)
+                self.line.on_line("the Pico stopped: %s" % error)
 
     def stop(self, wait_s=3):
         """Switch it off; what its flash holds is kept, if there is a file for it."""
@@ -141,11 +120,7 @@ class Device:
             self.flash_file.write_bytes(self.pico.flash())
         self.pico.close()
         self.wire.close()
-        for fd in (self.user, self.slave):
-            os.close(fd)
-        if self.link_path:
-            with contextlib.suppress(OSError):
-                os.unlink(self.link_path)
+        self.line.close()
         return self.failed
 
 
@@ -161,7 +136,6 @@ def configure(pico, settings):
 
 def main():
     from board import launch
-    from gateway import Gateway
 
     parser = argparse.ArgumentParser(description="An emulated Pico with a serial line.")
     parser.add_argument("--link", metavar="PATH", help="a name for the serial device")
@@ -177,11 +151,9 @@ def main():
         except image.Failed as error:
             sys.exit("spinet: no firmware for the emulated Pico: %s" % error)
         return
-    ports = launch.free_ports(2)
-    gateway = Gateway(Datagram(local=("127.0.0.1", ports[1]), remote=("127.0.0.1", ports[0])))
-    threading.Thread(target=gateway.run, daemon=True).start()
-    device = Device(ports, options.chip, options.image, options.flash, link_path=options.link,
-                    settings={"chip": options.chip}, console=options.console)
+    device = Device(launch.behind_gateway(), options.chip, options.image, options.flash,
+                    link_path=options.link, settings={"chip": options.chip},
+                    console=options.console)
     device.start()
     print(device.path, flush=True)
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))

@@ -73,12 +73,14 @@ class Pico:
     flash       2 MiB that were there before, or None
     console     the serial line of the prompt: `UART` (0), or `USB` where the image has it there
     on_output   called with the bytes of that line; else they are in `output`
+    strict      a write to flash is a `Fault`, as on an RP2350, which an RP2040 ignores
     time        the `chips.bus.Time` of the model; `nanos`, `cycles`, `asleep` are those of the
                 core, since the first power-on
     """
 
     def __init__(self, image, chip="w5500", wire=None, peers=(), flash=None, on_output=None,
-                 seed=1, baud=921600, time=None, model=None, console=UART):
+                 seed=1, baud=921600, time=None, model=None, console=UART,
+                 strict=False):
         self.time = time or Time(0)
         self._epoch = self.time.ms
         self.chip = None
@@ -96,7 +98,7 @@ class Pico:
         self.nanos = self.cycles = self.asleep = 0
         self.resets = 0
         self._selected = False
-        settings = dict(PINS, head=head, seed=seed, baud=baud)
+        settings = dict(PINS, head=head, seed=seed, baud=baud, strict=strict)
         self.process = subprocess.Popen(
             [str(NODE), str(HERE / "main.mjs"), str(ROM), json.dumps(settings)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)

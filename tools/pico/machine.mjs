@@ -78,9 +78,9 @@ class UsbHost {
 export class Machine {
   /**
    * `rom` and `flash` are bytes; `flash` is kept and changed. `onByte(line, byte)` hears the serial
-   * lines: UART 0, UART 1, and USB.
+   * lines: UART 0, UART 1, and USB. A write to flash is ignored; if `strict`, it is a fault.
    */
-  constructor({ rom, flash, seed = 1, baud = 921600, onByte }) {
+  constructor({ rom, flash, seed = 1, baud = 921600, strict = false, onByte }) {
     const mcu = (this.mcu = new RP2040());
     mcu.logger = new ConsoleLogger(LogLevel.Error, false);
     mcu.logger.error = (part, text) => { if (/not 32 bit aligned/.test(text)) this.fault(text, 0, mcu.core.PC); };
@@ -104,7 +104,19 @@ export class Machine {
     this.lines.push(new UsbHost(this, (byte) => onByte(2, byte)));
     this.hookFlash();
     mcu.core.PC = 0x10000000;                   // where the boot ROM starts the second stage
+    this.guardFlash(strict);
     this.execute = compile(this);
+  }
+
+  guardFlash(strict) {
+    const { mcu } = this;
+    for (const name of ['writeUint8', 'writeUint16', 'writeUint32']) {
+      const write = mcu[name].bind(mcu);
+      mcu[name] = (address, value) => {
+        if (address >>> 24 !== 0x10) write(address, value);
+        else if (strict) this.fault('write to flash', address, mcu.core.PC);
+      };
+    }
   }
 
   /** The boot ROM's flash functions become breakpoints, behind which the flash is changed. */

@@ -56,7 +56,7 @@ function answer(withData) {
     data: withData && count > 0 ? read(count) : null };
 }
 function power(flash) {
-  machine = new Machine({ rom, flash, seed: settings.seed, baud: settings.baud,
+  machine = new Machine({ rom, flash, seed: settings.seed, baud: settings.baud, strict: settings.strict,
     onByte: (line, byte) => said[line].push(byte) });
   chip = new Chip(machine, ask, settings);
 }

@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 
 from spinetcli import libraries
-from spinetcli.link import NoBoard, Prompt, choose
+from spinetcli.link import NoBoard, Prompt, Refused, choose
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Installed, the firmware lies beside this file and the ports are in the package; else it is a tree.
@@ -31,6 +31,14 @@ ORDER = ("stack", "app", "boards", "www", "start")
 # What MicroPython calls the code that it can load, by the number in `sys.implementation._mpy`.
 _ARCHS = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp",
           "xtensa", "xtensawin", "rv32imc", "rv64imc")
+# Run on the board: is spinet a part of its firmware?
+HAS_IMAGE = """
+try:
+    import spinet_rom
+    print(True)
+except ImportError:
+    print(False)
+"""
 _HOST_ONLY = ("cpython.py", "prim_cpython.py", "threaded.py")
 
 
@@ -123,6 +131,11 @@ def install(options, out):
     parts = options.part or ORDER
     copied = []
     with Prompt(choose(options.port)) as board, tempfile.TemporaryDirectory() as to:
+        if not options.part and board.exec(HAS_IMAGE).strip() == b"True":
+            raise Refused(
+                "the board's image has spinet in it already, and what is copied would be used in "
+                "its place, from RAM: `--part stack --part app ...` does so all the same; an image "
+                "is changed by copying another to the board's drive")
         todo = list(files(parts))
         if options.archive:
             todo = [file for file in unpacked(options.archive, board, to)

@@ -130,8 +130,9 @@ def clock(found):
                  "to the %d Hz that are set. Use shorter wires, or `set spi.baudrate %d`, `save`, "
                  "`reboot`" % (slowest, bad[slowest], _ROUNDS, now,
                                max([hz for hz in safe if hz * 5 < slowest * 4] or safe[:1])))]
-    return [(True, "clock", "the SPI clock of %d Hz holds; so does every other up to %d Hz" % (
-        now, max(safe)))]
+    runs_at = found["runs_at"]
+    return [(True, "clock", "the SPI clock of %d Hz holds%s; so does every other up to %d Hz" % (
+        runs_at, ", which the board makes of %d" % now if runs_at != now else "", max(safe)))]
 
 
 def network(found):

@@ -101,6 +101,8 @@ def clocks(port):
     todo = sorted(set([hz for hz in CLOCKS if hz <= top] + [found["baudrate"]]))
     for hz in todo:
         port._spi.init(baudrate=hz)
+        if hz == found["baudrate"]:
+            found["runs_at"] = board.clock(port._spi, hz)
         found["clocks"].append((hz, sum([not port._wires() for _ in range(ROUNDS)])))
     port._spi.init(baudrate=todo[0])
 
