@@ -214,7 +214,7 @@ def simulate(name="cubic+rack", seed=1, percent=0, drop=(), seconds=3, rate=10_0
 
     def watch(host):
         if host is a and c.cwnd:
-            now = (c.cwnd, c.ssthresh, c.srtt / 8000, c.rto / 1000)
+            now = (c.cwnd, c.loss.ssthresh if c.loss else 0x3FFFFFFF, c.srtt / 8000, c.rto / 1000)
             if not samples or samples[-1][1:] != now:
                 samples.append((sim.now / 1e6, *now))
 

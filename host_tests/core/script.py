@@ -553,7 +553,12 @@ class Script:
             if c is None:
                 self.fail("there is no connection")
             info = c.info()
-            value = info[words[1]] if words[1] in info else getattr(c, words[1])
+            if words[1] == "recover":
+                value = c.loss.recover if c.loss else 0
+            elif words[1] == "snd_shift":
+                value = info["scaling"][0]
+            else:
+                value = info[words[1]] if words[1] in info else getattr(c, words[1])
             self.compare(words[1], value, words[2:])
         elif verb == "count":
             self.compare(words[1], self.tcp.count[words[1]], words[2:])

@@ -1,6 +1,6 @@
 """The steady state of TCP takes nothing from the heap, wherever sequence numbers stand."""
 from kit import heap_locked
-from net import Peer
+from net import Net, Peer
 
 
 class Slots:
@@ -121,7 +121,7 @@ def test_fast_retransmit_and_recovery():
     sent = locked(p, lambda: [p.send("A", 1, 1) for _ in range(5)])
     assert sent >= 3
     locked(p, lambda: (p.send("A", 1, 501), p.send("A", 1, 1001), p.send("A", 1, 6001)))
-    assert s.conn.recover == 0 and s.conn.dupacks == 0
+    assert s.conn.loss.recover == 0 and s.conn.loss.dupacks == 0
 
 
 def test_retransmission_timer_delayed_ack_and_idle():
@@ -162,3 +162,32 @@ def test_zero_window_probe():
     heap_locked(work)
     assert stack.tcp.count["probe"] >= 2
     assert s.conn.s_len == 8
+
+
+def test_a_connection_keeps_to_a_table_of_37_attributes():
+    # The next larger one of MicroPython's takes 80 bytes more, and would be made in `poll`.
+    n = Net()
+    server = n.b.socket()
+    server.bind(("", 80))
+    server.listen(1)
+    client = n.a.socket()
+    client.connect(("10.0.0.2", 80))
+    client.send(b"all")
+    client.close()
+    n.run(10)
+    c = n.b.tcp.all()[0]
+    found = [len(c.__dict__)]       # it still waits for `accept`, and the peer has said its last
+    s = server.accept()[0]
+    assert s.recv(10) == b"all" and s.recv(10) == b""
+    found.append(len(c.__dict__))
+    c.losses()
+    c.late()
+    s.close()
+    found.append(len(c.__dict__))
+    for end in n.a.tcp.all():
+        end.abort()
+        found.append(len(end.__dict__))
+    n.run(10)
+    assert c.error
+    found.append(len(c.__dict__))
+    assert max(found) <= 37, found

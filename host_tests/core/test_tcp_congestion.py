@@ -7,6 +7,7 @@ from test_tcp_options import MSS, blocks, sacking, stamp, established
 
 from spinet.socket import IPPROTO_TCP, TCP_CONGESTION
 from spinet.tcp import cubic, none, reno
+from spinet.tcp.recovery import Loss
 from spinet.tcp.sack import Board
 
 
@@ -29,7 +30,7 @@ def test_slow_start_counts_bytes_but_at_most_two_segments():
 
 def test_congestion_avoidance_grows_by_a_segment_for_each_window():
     p, c = filled()
-    c.ssthresh = 5000
+    c.losses().ssthresh = 5000
     for i in range(1, 10):
         p.send("A", 1, 1 + 1000 * i)
         assert c.cwnd == 10000
@@ -54,7 +55,7 @@ def test_limited_transmit_does_not_count_as_flight():
     p, c = filled()
     for _ in range(3):
         p.send("A", 1, 1)
-    assert c.snd_max >= 12000 and c.ssthresh == 5000
+    assert c.snd_max >= 12000 and c.loss.ssthresh == 5000
 
 
 def test_after_an_idle_time_the_window_is_the_initial_one():
@@ -64,7 +65,7 @@ def test_after_an_idle_time_the_window_is_the_initial_one():
     at = 1
     for pause, leaves in ((100, 30000), (5000, 10000)):
         c.cwnd = 30000
-        c.ssthresh = 20000
+        c.losses().ssthresh = 20000
         s.send(b"i" * 5000)
         at += 5000
         p.send("A", 1, at)
@@ -72,11 +73,11 @@ def test_after_an_idle_time_the_window_is_the_initial_one():
         p.take()
         s.send(b"i" * 30000)
         assert sum([len(x.data) for x in p.take()]) == leaves
-        assert c.cwnd == leaves and c.ssthresh >= 20000
+        assert c.cwnd == leaves and c.loss.ssthresh >= 20000
         while c.snd_max:
             at += c.snd_max
             p.send("A", 1, at)
-    assert c.ssthresh == 30000 * 3 // 4
+    assert c.loss.ssthresh == 30000 * 3 // 4
 
 
 def test_none_has_no_window_of_its_own():
@@ -128,7 +129,8 @@ class Path:
         self.mss = mss
         self.srtt = rtt << 3
         self.rtt = rtt
-        self.retries = self.cc_acked = 0
+        self.retries = 0
+        self.loss = Loss()
         self.cc_state = None
         cubic.start(self)
 
@@ -173,8 +175,8 @@ def test_cubic_reduces_by_a_third_and_climbs_back_to_where_it_was():
     c = Path(rtt=100)
     c.cwnd = 400 * 1448
     cubic.lost(c)
-    assert c.ssthresh == c.cwnd * 7 // 10
-    c.cwnd = c.ssthresh
+    assert c.loss.ssthresh == c.cwnd * 7 // 10
+    c.cwnd = c.loss.ssthresh
     k = (400 * .3 / .4) ** (1 / 3)      # 6.7 s
     at = {}
     for _ in range(120):
@@ -189,7 +191,7 @@ def test_cubic_is_no_slower_than_newreno_where_that_is_fast():
     c = Path(rtt=20)
     c.cwnd = 20 * 1448
     cubic.lost(c)
-    c.cwnd = c.ssthresh
+    c.cwnd = c.loss.ssthresh
     rounds = 0
     while c.cwnd < 20 * 1448:
         c.round()
@@ -213,10 +215,10 @@ def test_cubic_converges_fast_and_a_timeout_leaves_no_plateau():
     cubic.undo(c)
     assert c.cc_state.w_max == 100 * 1448
     cubic.timeout(c)
-    assert c.cwnd == 1448 and c.ssthresh == 80 * 1448 * 7 // 10
-    c.cwnd = c.ssthresh
+    assert c.cwnd == 1448 and c.loss.ssthresh == 80 * 1448 * 7 // 10
+    c.cwnd = c.loss.ssthresh
     cubic.acked(c, 1448)
-    assert c.cc_state.w_max == c.ssthresh and c.cc_state.k == 0
+    assert c.cc_state.w_max == c.loss.ssthresh and c.cc_state.k == 0
 
 
 def test_cubic_survives_the_clock():
@@ -227,7 +229,7 @@ def test_cubic_survives_the_clock():
     for t in (0x1FFFFFFF, -0x20000000, -1000):
         assert cubic._window(s, t, 1448) > s.w_max or t == -1000
     c.cwnd = 50 * 1448
-    c.ssthresh = 1448
+    c.loss.ssthresh = 1448
     cubic.acked(c, 1448)
     c.now = -0x1FFFFFFF & 0x3FFFFFFF
 
@@ -244,7 +246,7 @@ def test_cubic_takes_nothing_from_the_heap():
 
     def work():
         cubic.lost(c)
-        c.cwnd = c.ssthresh
+        c.cwnd = c.loss.ssthresh
         for i in range(60):
             c.now = 500 * i
             cubic.acked(c, 2896)
@@ -284,11 +286,11 @@ def test_the_rate_is_reduced_in_proportion():
     # Two by limited transmit, the retransmission, then one for every other that arrives, until
     # there is no more in flight than half of what there was.
     assert sent == [[14601], [16061], [1], [], [], [17521], [], [], [18981]], sent
-    assert c.ssthresh == c.cwnd == 7300
+    assert c.loss.ssthresh == c.cwnd == 7300
     p.send("A", 1, 14601)
     assert [x.seq for x in p.take()] == [20441], "its acknowledgement shows no more loss"
     p.send("A", 1, 17521)
-    assert c.recover == 0 and c.cwnd == 7300
+    assert c.loss.recover == 0 and c.cwnd == 7300
 
 
 def test_with_little_in_flight_it_grows_while_no_more_loss_is_seen():
@@ -299,10 +301,10 @@ def test_with_little_in_flight_it_grows_while_no_more_loss_is_seen():
         p.take()
         p.send("A", 1, 1, options=blocks(p, 8761, 8761 + 1460 * k))
     # Six are lost, three in flight, and five may be.
-    assert [x.seq for x in p.take()] == [1] and s.conn.board.more
+    assert [x.seq for x in p.take()] == [1] and s.conn.loss.more
     p.send("A", 1, 1461, options=blocks(p, 8761, 13141))
     assert [x.seq for x in p.take()] == [1461, 2921], "SafeACK: one more than has arrived"
-    assert not s.conn.board.more
+    assert not s.conn.loss.more
 
 
 def test_loss_seen_by_an_acknowledgement_that_moves_begins_recovery():
@@ -336,14 +338,14 @@ def test_no_heap_in_steady_state_and_recovery_under_each_control():
         p.take()
         p.send("A", 1, 1 + 1448, options=stamp(3))
         p.take()
-        s.conn.ssthresh = min(s.conn.ssthresh, 8000)
+        s.conn.losses().ssthresh = 8000
         locked(p, lambda: [p.send("A", 1, 1 + 1448 * k, options=stamp(3)) for k in range(2, 5)])
         first = 1 + 1448 * 5
         sent = locked(p, lambda: [
             p.send("A", 1, first - 1448, options=stamp(4) + blocks(p, first, first + 1448 * k))
             for k in range(1, 5)])
-        assert sent >= 1 and s.conn.recover
-        locked(p, lambda: p.send("A", 1, 1 + s.conn.recover + first - 1449, options=stamp(5)))
+        assert sent >= 1 and s.conn.loss.recover
+        locked(p, lambda: p.send("A", 1, 1 + s.conn.loss.recover + first - 1449, options=stamp(5)))
 
 
 def test_acknowledgements_are_quick_after_a_gap():

@@ -141,9 +141,9 @@ def test_an_echo_slows_down_once_in_a_window_and_is_answered():
     s.send(b"s" * 60000)
     assert p.bits() == [(0, 2)] * 10
     c = s.conn
-    c.ssthresh = 14600
+    c.losses().ssthresh = 14600
     p.marked(ECE, "A", 1, 2921)
-    assert c.cwnd == c.ssthresh == 7300 and p.stack.tcp.count["ecn"] == 1
+    assert c.cwnd == c.loss.ssthresh == 7300 and p.stack.tcp.count["ecn"] == 1
     p.marked(ECE, "A", 1, 5841)
     p.marked(ECE, "A", 1, 8761)
     assert c.cwnd == 7300, "the same window"
@@ -161,9 +161,9 @@ def test_loss_is_answered_with_cwr_and_an_echo_in_recovery_changes_nothing():
     p.bits()
     for k in (1, 2, 3):
         p.marked(ECE if k == 3 else 0, "A", 1, 1, options=blocks(p, 1461, 1461 + 1460 * k))
-    assert s.conn.ssthresh == 7300, "once for both"
+    assert s.conn.loss.ssthresh == 7300, "once for both"
     p.marked(ECE, "A", 1, 1, options=blocks(p, 1461, 1461 + 1460 * 10))
-    assert s.conn.ssthresh == 7300
+    assert s.conn.loss.ssthresh == 7300
     assert sum([b[0] == CWR for b in p.bits()]) == 1
 
 

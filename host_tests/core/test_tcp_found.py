@@ -6,7 +6,7 @@ from test_tcp_options import sacking
 from test_tcp_pmtu import sending
 
 from spinet.prim import diff32
-from spinet.tcp import output
+from spinet.tcp import output, rto
 from spinet.tcp.states import PERSIST, PROBE
 
 
@@ -172,7 +172,7 @@ def test_larger_segments_are_not_tried_before_smaller_ones_had_an_answer():
     # With a timeout beyond the half minute after which a guess is looked at again.
     p, s = sending()
     s.conn.rto = 3000
-    s.conn.t_rexmt = s.conn.arm(3000)
+    s.conn.t_rexmt = rto.arm(s.conn, 3000)
     s.conn.flags &= ~PROBE
     p.run(100000)
     sizes = [len(x.data) for x in p.take()]

@@ -88,7 +88,7 @@ def test_partial_ack_retransmits_the_next_hole_and_a_full_one_ends_recovery():
     out = p.take()
     assert out[0].seq == 1001 and len(out[0].data) == 500
     p.send("A", 1, 4001)
-    assert s.conn.recover == 0
+    assert s.conn.loss.recover == 0
     assert s.conn.cwnd <= 4000
     assert p.stack.tcp.count["timeout"] == 0
 
@@ -112,7 +112,7 @@ def test_timeout_collapses_the_window_and_slow_start_follows():
     p.run(1000)
     out = p.take()
     assert out[0].seq == 1 and s.conn.cwnd == 500
-    assert s.conn.ssthresh == 2500
+    assert s.conn.loss.ssthresh == 2500
     p.send("A", 1, 501)
     out = p.take()
     assert [x.seq for x in out] == [501, 1001]

@@ -104,7 +104,7 @@ def test_peers_window_is_scaled_but_not_in_its_syn():
     p.send("A", 1, 14601, window=100)
     assert [len(x.data) for x in p.take()] == [1460], "of 1,600"
     p, s = established(MSS + b"\3\3\x20")
-    assert s.conn.snd_shift == 14, "more than 14 counts as 14"
+    assert s.conn.info()["scaling"][0] == 14, "more than 14 counts as 14"
 
 
 def test_our_window_is_scaled_and_never_lies():
@@ -266,7 +266,7 @@ def test_recovery_sends_just_the_holes():
     sent = [x.seq for x in p.take()]
     assert sent[:2] == [4381, 5841], sent
     p.send("A", 1, 14601)
-    assert s.conn.recover == 0 and p.stack.tcp.count["timeout"] == 0
+    assert s.conn.loss.recover == 0 and p.stack.tcp.count["timeout"] == 0
     assert p.stack.tcp.count["retransmit"] == 3
 
 

@@ -19,7 +19,7 @@ def racking(options=MSS + b"\4\2", sndbuf=60000, rtt=40, **more):
     p.run(rtt)
     p.take()
     p.send("A", 1, 1461)
-    assert s.conn.board.rtt == s.conn.board.min_rtt == rtt
+    assert s.conn.loss.rtt == s.conn.loss.min_rtt == rtt
     s.conn.srtt = rtt << 3      # the handshake took no time
     return p, s
 
@@ -50,7 +50,7 @@ def test_one_segment_behind_it_shows_a_loss_after_a_quarter_of_a_round_trip():
     p.one("A", 1461)
     assert p.stack.tcp.count["timeout"] == p.stack.tcp.count["tail_probe"] == 0
     p.send("A", 1, 4381)
-    assert s.conn.snd_max == 0 and s.conn.recover == 0
+    assert s.conn.snd_max == 0 and s.conn.loss.recover == 0
 
 
 def test_what_was_only_late_is_not_sent_again():
@@ -63,7 +63,7 @@ def test_what_was_only_late_is_not_sent_again():
     p.send("A", 1, 4381)
     p.run(1000)
     p.none()
-    assert s.conn.board.reordered, "and it is remembered that this happens"
+    assert s.conn.loss.reordered, "and it is remembered that this happens"
     s.send(b"l" * 14600)
     p.run(40)
     p.take()
@@ -93,7 +93,7 @@ def test_a_lost_retransmission_is_found_by_time():
 
 def test_a_duplicate_report_widens_the_window():
     p, s = racking()
-    board = s.conn.board
+    board = s.conn.loss
     s.send(b"l" * 14600)
     p.run(40)
     p.take()
@@ -121,7 +121,6 @@ class Clocked:
         self.now = 1000
         self.snd_max = 0
         self.head = bytes(20)
-        self.recover = 0
 
 
 def times(board, size):
@@ -200,7 +199,7 @@ def test_no_heap_in_steady_state_and_recovery():
     sent = locked(p, lambda: [
         p.send("A", 1, first - 1448, options=stamp(4) + blocks(p, first, first + 1448 * k))
         for k in range(1, 5)])
-    assert sent >= 1 and s.conn.recover
+    assert sent >= 1 and s.conn.loss.recover
     locked(p, lambda: p.send("A", 1, first, options=stamp(5) + blocks(p, first, first + 1448)))
     slots = Slots(p.end.mac)
     p.ip.id.port = slots
@@ -213,7 +212,7 @@ def test_no_heap_in_steady_state_and_recovery():
 
     heap_locked(work)
     assert slots.sent >= 2 and stack.tcp.count["timeout"]
-    board = s.conn.board
+    board = s.conn.loss
 
     def fill():
         c = s.conn

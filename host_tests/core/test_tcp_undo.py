@@ -33,7 +33,7 @@ def test_timeout_that_came_too_early_is_undone():
     p.send("A", 1, 1449, options=p.echo(0))
     assert p.stack.tcp.count["spurious"] == 1
     p.none()
-    assert c.cwnd >= cwnd and c.ssthresh > 100000 and c.recover == 0
+    assert c.cwnd >= cwnd and c.loss.ssthresh > 100000 and c.loss.recover == 0
     assert c.snd_nxt == c.snd_max, "nothing is sent again"
     p.send("A", 1, 7241, options=p.echo(0))
     assert c.snd_max == 0
@@ -59,10 +59,10 @@ def test_fast_retransmit_of_what_was_only_late_is_undone():
     p.run(5)
     for k in (1, 2, 3):
         p.send("A", 1, 1, options=p.echo(0) + blocks(p, 1449, 1449 + 1448 * k))
-    assert c.recover and c.ssthresh < cwnd
+    assert c.loss.recover and c.loss.ssthresh < cwnd
     p.run(2)
     p.send("A", 1, 1 + 4 * 1448, options=p.echo(0))
-    assert p.stack.tcp.count["spurious"] == 1 and c.recover == 0 and c.cwnd >= cwnd
+    assert p.stack.tcp.count["spurious"] == 1 and c.loss.recover == 0 and c.cwnd >= cwnd
 
 
 def test_what_came_twice_was_not_lost():
@@ -73,7 +73,7 @@ def test_what_came_twice_was_not_lost():
     cwnd = c.cwnd
     for k in (1, 2, 3):
         p.send("A", 1, 1, options=blocks(p, 1461, 1461 + 1460 * k))
-    assert c.recover and p.stack.tcp.count["retransmit"] == 1
+    assert c.loss.recover and p.stack.tcp.count["retransmit"] == 1
     p.send("A", 1, 1 + 4 * 1460)
     p.send("A", 1, 1 + 10 * 1460)
     assert c.cwnd < cwnd and p.stack.tcp.count["spurious"] == 0
@@ -101,7 +101,7 @@ def test_a_probe_that_was_not_needed_does_not_undo_an_earlier_loss():
     for k in (1, 2, 3):
         p.send("A", 1, 1, options=blocks(p, 1461, 1461 + 1460 * k))
     p.send("A", 1, 14601)
-    assert s.conn.recover == 0 and p.stack.tcp.count["retransmit"] == 1
+    assert s.conn.loss.recover == 0 and p.stack.tcp.count["retransmit"] == 1
     s.send(b"p" * 1460)
     s.send(b"p" * 1460)
     p.run(150)
@@ -127,7 +127,7 @@ def test_without_timestamps_new_data_shows_that_a_timeout_was_wrong():
     p.send("A", 1, 1461)
     assert [x.seq for x in p.take()] == [7301, 8761], "RFC 5682, 2.1, step 2b"
     p.send("A", 1, 2921)
-    assert p.stack.tcp.count["spurious"] == 1 and s.conn.recover == 0
+    assert p.stack.tcp.count["spurious"] == 1 and s.conn.loss.recover == 0
     assert s.conn.cwnd >= 10000
     assert all([x.seq >= 10221 for x in p.take()]), "nothing is sent again"
 
@@ -168,7 +168,7 @@ def test_no_memory_for_a_scoreboard():
     tcp = p.stack.tcp
     s.send(b"m" * 7240)
     p.take()
-    tcp.spare_board = None
+    tcp.spares.clear()
 
     def report():
         for k in (2, 3, 4):
@@ -176,7 +176,7 @@ def test_no_memory_for_a_scoreboard():
 
     locked(p, report)
     if MICROPYTHON:
-        assert s.conn.board is None and not tcp.count["fast_retransmit"]
+        assert s.conn.loss is None and not tcp.count["fast_retransmit"]
     p.run(2000)
     assert 1 in [x.seq for x in p.take()], "the timer repairs it"
     p.send("A", 1, 7241, options=p.echo(-1))
@@ -186,7 +186,7 @@ def test_no_memory_for_a_scoreboard():
 def test_no_memory_for_what_is_out_of_order():
     p = Peer()
     s = p.accept()
-    p.stack.tcp.spare_ranges = None
+    p.stack.tcp.spares.clear()
     locked(p, lambda: p.send("A", 101, 1, b"b" * 100))
     if MICROPYTHON:
         assert p.stack.tcp.count["ooo_full"] == 1
@@ -200,6 +200,6 @@ def test_connections_without_loss_hold_no_memory_for_it():
     s.send(b"n" * 2896)
     p.take()
     p.send("A", 1, 2897, b"x" * 100, options=p.echo(0))
-    assert s.conn.board is None and s.conn.ooo is None
+    assert s.conn.loss is None and s.conn.ooo is None
     p.send("A", 201, 2897, b"x", options=p.echo(0))
-    assert s.conn.board is None and s.conn.ooo
+    assert s.conn.loss is None and s.conn.ooo

@@ -6,8 +6,9 @@ reads connections from the inside and changes nothing.  All offsets are as
 """
 from spinet.prim import diff32, ticks_diff
 from spinet.tcp import ranges
+from spinet.tcp.recovery import Loss
 from spinet.tcp.states import (
-    BLOCKED, CARRIES, CLOSED, ESTABLISHED, LISTEN, NAMES, ORPHAN, OWES_FIN,
+    BLOCKED, CARRIES, CLOSED, ESTABLISHED, KEPT, LISTEN, NAMES, ORPHAN, OWES_FIN,
     SACK, SYN_RECEIVED, TIME_WAIT,
 )
 
@@ -82,12 +83,12 @@ class Checker:
             return "the window that we grant has room in the ring"
         if not 0 <= c.rtt_end <= c.snd_max:
             return "0 <= rtt_end <= snd_max"
-        if c.recover < 0 or c.recover > c.snd_max:
+        loss = c.loss
+        if loss and not 0 <= loss.recover <= c.snd_max:
             return "0 <= recover <= snd_max"
-        if c.ooo and not _ordered(c.ooo, 1, c.rcv_adv):
+        if c.ooo and not _ordered(c.ooo.ranges, 1, c.rcv_adv):
             return "out-of-order data lies in the window, sorted"
-        board = c.board
-        if board and not _ordered(board.sacked, 0, c.snd_max):
+        if loss and not _ordered(loss.sacked, 0, c.snd_max):
             return "the scoreboard lies in what was sent, sorted"
         return None
 
@@ -113,7 +114,7 @@ class Checker:
         waits = state == TIME_WAIT or flags & ORPHAN    # an orphan does not live for ever
         if waits and c.t_idle is None:
             return "it would stay for ever"
-        if c.t_idle is not None and not waits and not c.keep:
+        if c.t_idle is not None and not waits and not c.flags & KEPT:
             return "an idle timer runs for nothing"
         for due in (c.t_rexmt, c.t_ack, c.t_idle):
             if due is not None and (c.due is None or c._pos < 0 or ticks_diff(c.due, due) > 0):
@@ -130,7 +131,7 @@ class Checker:
         if ESTABLISHED <= state < TIME_WAIT:
             if not c.rbuf or not c.sbuf:
                 return "an open connection without rings"
-        elif c.sbuf or c.ooo or c.board:
+        elif c.sbuf or c.ooo or c.loss:
             return "memory is held that no data will pass through"
         return None
 
@@ -150,9 +151,9 @@ class Checker:
             return "SND.MAX went back"
         if c.rcv_adv + got < memo.rcv_adv and c.state < TIME_WAIT:
             return "the right edge of the window shrank"
-        if c.snd_max + acked > memo.snd_max and not c.recover and c.flags & SACK:
+        if c.snd_max + acked > memo.snd_max and not (c.loss and c.loss.recover) and c.flags & SACK:
             # Limited transmit may exceed the congestion window by two segments, a probe always.
-            flight = c.snd_max - (ranges.total(c.board.sacked) if c.board else 0)
+            flight = c.snd_max - (ranges.total(c.loss.sacked) if c.loss else 0)
             if flight > max(c.cwnd, memo.cwnd) + 2 * c.mss + 1 and (
                     memo.probes == c.tcp.count["tail_probe"]):
                 return "new data beyond the congestion window"
@@ -202,7 +203,7 @@ def left_behind(host):
 
 def holds_memory(c):
     """Whether a CLOSED connection that its user still knows holds more than its unread data."""
-    return c.state != CLOSED or c.sbuf or c.ooo or c.board or c.t_rexmt or c.t_ack or c.t_idle or (
+    return c.state != CLOSED or c.sbuf or c.ooo or c.loss or c.t_rexmt or c.t_ack or c.t_idle or (
         c.rbuf and not c.r_len)
 
 
@@ -213,15 +214,15 @@ def describe(c, now):
         due = getattr(c, name)
         if due is not None:
             left.append("%s in %d" % (name, ticks_diff(due, now)))
+    loss = c.loss or Loss()
     return (
         "%s %d>%d una %s nxt %d max %d wnd %d s_len %d; rcv.nxt %s adv %d r_len %d ooo %s; cwnd %d "
         "ssthresh %d recover %d dupacks %d sacked %s rto %d retries %d flags %d ack_owed %d fin_at "
         "%d %s" % (
             NAMES[c.state], c.lport(), c.rport(), _hex(c.head[4:8]), c.snd_nxt, c.snd_max,
-            c.snd_wnd, c.s_len, _hex(c.head[8:12]), c.rcv_adv, c.r_len, _pairs(c.ooo), c.cwnd,
-            c.ssthresh, c.recover, c.dupacks, _pairs(c.board.sacked) if c.board else "-", c.rto,
-            c.retries,
-            c.flags, c.ack_owed, c.fin_at, ", ".join(left)))
+            c.snd_wnd, c.s_len, _hex(c.head[8:12]), c.rcv_adv, c.r_len,
+            _pairs(c.ooo and c.ooo.ranges), c.cwnd, loss.ssthresh, loss.recover, loss.dupacks,
+            _pairs(loss.sacked), c.rto, c.retries, c.flags, c.ack_owed, c.fin_at, ", ".join(left)))
 
 
 def _hex(data):

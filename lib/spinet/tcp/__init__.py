@@ -30,7 +30,7 @@ and, imported when they are first needed or wanted:
 """
 from spinet.errors import EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, os_error
 from spinet.prim import BUFFER, MANY, add32, cksum, diff32, eq4, get32
-from spinet.tcp import limit, options, output, reno
+from spinet.tcp import limit, options, output, reno, rto
 from spinet.tcp.conn import Conn
 from spinet.tcp.input import arrives
 from spinet.tcp.isn import Clock, Secret
@@ -76,7 +76,7 @@ class Tcp:
         self.answers_max = 100
         self.cookies_max = 16 * MANY
         self.autosize = 0
-        self.spare_board = self.spare_ranges = None     # for when there is no memory for others
+        self.spares = {}    # what a loss calls for, by kind, for when there is no memory for others
         self.cookies = None         # cookies.Cookies, once the half-open set was full
         self.secret = Secret(stack.random)
         self._resets = Budget(self.timers, stack.random)
@@ -281,7 +281,8 @@ class Tcp:
                 at = at.next
             if at is not None:
                 at.next = c.next
-        c.next = None
+        if c.next is not None:
+            c.next = None
         c.path.ip.id.expected = None
         self.timers.remove(c)
         if c.pmtu:
@@ -446,7 +447,7 @@ class Tcp:
         c.snd_nxt = c.snd_max = 1
         self.count["connect"] += 1
         output.send_syn(c)
-        c.t_rexmt = c.arm(c.rto)
+        c.t_rexmt = rto.arm(c, c.rto)
         return c
 
     def listen(self, addr, port, backlog=5):

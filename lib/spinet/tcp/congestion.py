@@ -24,10 +24,7 @@ def use(c, control):
     cwnd = c.cwnd
     if cwnd:
         # It is open already: what is known of the path stays known.
-        ssthresh = c.ssthresh
         control.start(c)
-        if ssthresh < c.ssthresh:
-            c.ssthresh = ssthresh
         if cwnd < c.cwnd:
             c.cwnd = cwnd
 

@@ -10,11 +10,12 @@ which is small, and moves when it moves:
     snd_nxt   the next byte to send                           from SND.UNA
     snd_max   the highest byte sent, plus one                 from SND.UNA
     snd_wnd   the window that the peer granted                from SND.UNA
-    recover   where loss recovery ends                        from SND.UNA
     rtt_end   the end of the segment being timed, 0: none     from SND.UNA
     rcv_adv   the right edge of the window that we granted    from RCV.NXT
-    fin_at    where the peer's FIN stands, -1: not seen       from RCV.NXT
-    ooo       out-of-order data (ranges.py)                   from RCV.NXT
+    fin_at    where the peer's FIN stands, once FIN_SEEN      from RCV.NXT
+
+What only loss calls for is in two objects, which are made at its first sign: `ooo`
+for data that comes out of order (`ranges.Late`), `loss` for our own (`recovery.Loss`).
 
 The send ring begins with the byte SND.UNA; the byte after its last is our FIN,
 once the user has closed.  The receive ring begins with the first byte that the
@@ -23,10 +24,10 @@ user has not read, and RCV.NXT is `r_len` bytes further.
 from spinet.errors import (
     ECONNABORTED, ECONNRESET, EINPROGRESS, EPIPE, ETIMEDOUT, os_error,
 )
-from spinet.prim import copy, ticks_add, ticks_diff
+from spinet.prim import copy, ticks_diff
 from spinet.tcp import output, ranges, recovery, rto
 from spinet.tcp.states import (
-    AFTER_CLOSE, BLOCKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_WAIT_2, NAMES, ORPHAN, RACK,
+    AFTER_CLOSE, BLOCKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_WAIT_2, KEPT, NAMES, ORPHAN, RACK,
     RECEIVES, SACK, SENDS, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
 )
 from spinet.timers import Timer
@@ -35,20 +36,22 @@ TIME_WAIT_MS = 60000    # 2 MSL, as most systems have it
 FIN_WAIT_2_MS = 60000   # how long an orphan waits for the peer's FIN
 ORPHAN_MS = 600000      # and how long for its data to be taken, however slowly the peer does it
 
+_LATE = 1               # a kind of `Tcp.spares` beside the two of losses, 0 and SACK
+
 
 class Conn(Timer):
     """One connection.  `path` leads to the peer; `lport` and `rport` are the ports."""
 
-    # What most connections never set stays on the class.
+    # What most connections never set stays on the class.  To find it there MicroPython goes through
+    # most of what the connection has first, so a segment in sequence asks a flag, or for nothing.
     error = 0           # why it ended (an errno), 0: it has not, or in peace
     soft_error = 0      # the last ICMP error that was no reason to end it
     listener = None     # where it will be accepted
-    waiter = None       # called when something has happened: may be read or written, has ended
     next = None         # the next connection in the same bucket of the table
     keep = None         # Keepalive, when the user wants it
     t_idle = None       # deadline of TIME-WAIT, FIN-WAIT-2 or keepalive
-    fin_at = -1
-    snd_shift = rcv_shift = 0   # window scaling (RFC 7323, 2)
+    fin_at = 0
+    rcv_shift = 0       # by how much we scale our window (RFC 7323, 2)
     ts_at = 0           # when our timestamp clock was last advanced
     cc_state = None     # what the congestion control keeps of its own
     ecn = None          # explicit congestion notification (ecn.Ecn)
@@ -79,8 +82,7 @@ class Conn(Timer):
         self.snd_nxt = self.snd_max = 0
         self.snd_wnd = self.max_wnd = 0
         self.cc = tcp._congestion
-        self.cwnd = self.ssthresh = self.cc_acked = 0
-        self.recover = self.dupacks = 0
+        self.cwnd = 0
         self.srtt = self.rttvar = 0
         self.rto = rto.INITIAL
         self.rtt_end = self.rtt_t0 = 0
@@ -89,14 +91,11 @@ class Conn(Timer):
         self.s_head = self.s_len = 0
         self.r_head = self.r_len = 0
         self.rcv_adv = 0
-        self.ack_owed = self.quick = 0
+        self.ack_owed = 0
         self.t_rexmt = self.t_ack = None
+        self.waiter = None  # called when something has happened: may be read or written, has ended
         # In recovery from loss no attribute must be new, lest their table grow and take memory.
-        self.ooo = None         # out-of-order data, once there was some (ranges.py)
-        self.ooo_last = 0       # where the last such segment began, from RCV.NXT
-        self.dsack = 0          # bytes that were received twice
-        self.dsack_at = 0       # where they stood, from RCV.NXT
-        self.board = None       # what the peer has selectively acknowledged, once it matters
+        self.ooo = self.loss = None
 
     # (No properties: with one MicroPython looks through the class at each change of an attribute.)
 
@@ -124,46 +123,41 @@ class Conn(Timer):
             self.sbuf = bytearray(self.sndbuf or tcp.sndbuf)
             # What the SYN has promised holds.
             self.rbuf = bytearray(max(tcp.ring(self), self.rcv_adv))
-            if tcp.spare_ranges is None:
-                tcp.spare_ranges = ranges.new(len(self.rbuf))
             if tcp.autosize:
                 from spinet.tcp.sizes import Tuner
 
                 self.tuner = Tuner(tcp.timers.now)
-            if self.flags & SACK:
-                if tcp.rack:
-                    from spinet.tcp.rack import Board
+            for kind in (_LATE, self.flags & SACK):
+                tcp.spares[kind] = tcp.spares.get(kind) or self._made(kind)
+            if tcp.rack and self.flags & SACK:
+                from spinet.tcp.rack import Board
 
-                    self.flags |= RACK
-                    self.board = Board(len(self.sbuf))
-                elif tcp.spare_board is None:
-                    from spinet.tcp.sack import Board
-
-                    tcp.spare_board = Board(len(self.sbuf))
+                self.flags |= RACK
+                self.loss = Board(len(self.sbuf))
 
     def late(self):
-        """Its list of out-of-order data, made for the first; None without memory for one."""
+        """What it knows of data out of order, made for the first; None without memory for it."""
         if self.ooo is None:
-            tcp = self.tcp
-            try:
-                self.ooo = ranges.new(len(self.rbuf))
-            except MemoryError:
-                self.ooo = tcp.spare_ranges
-                tcp.spare_ranges = None
+            self.ooo = self._made(_LATE)
         return self.ooo
 
-    def scoreboard(self):
-        """Its board, made when something is to be noted there; None without memory for one."""
-        if self.board is None:
-            tcp = self.tcp
-            try:
-                from spinet.tcp.sack import Board
+    def losses(self):
+        """What it knows of its losses, made when one shows; None without memory for it."""
+        if self.loss is None:
+            self.loss = self._made(self.flags & SACK)
+        return self.loss
 
-                self.board = Board(len(self.sbuf))
-            except MemoryError:
-                self.board = tcp.spare_board
-                tcp.spare_board = None
-        return self.board
+    def _made(self, kind):
+        try:
+            if kind == _LATE:
+                return ranges.Late(len(self.rbuf))
+            if not kind:
+                return recovery.Loss()
+            from spinet.tcp.sack import Board
+
+            return Board(len(self.sbuf))
+        except MemoryError:
+            return self.tcp.spares.pop(kind, None)
 
     # -- what the user calls ------------------------------------------------
 
@@ -187,7 +181,7 @@ class Conn(Timer):
         Returns how many were taken, 0 when the ring is full or not yet open.
         Raises OSError: EPIPE after our close, or what ended the connection.
         """
-        room = self.writable()
+        room = Conn.writable(self)
         if room <= 0:
             if room == 0:
                 return 0
@@ -238,9 +232,9 @@ class Conn(Timer):
 
     def recv_into(self, buf, start, end):
         """As `peek_into`, and take the bytes out of the receive ring."""
-        n = self.peek_into(buf, start, end)
+        n = Conn.peek_into(self, buf, start, end)
         if n > 0:
-            self.consume(n)
+            Conn.consume(self, n)
         return n
 
     def consume(self, n):
@@ -249,7 +243,7 @@ class Conn(Timer):
         size = len(self.rbuf)
         self.r_head = i - size if i >= size else i
         self.r_len -= n
-        if self.tuner:
+        if self.tcp.autosize and self.tuner:
             self.tuner.reads(self, n)
             size = len(self.rbuf)
         # Silly window avoidance (RFC 9293, 3.8.6.2.2).
@@ -283,7 +277,7 @@ class Conn(Timer):
         elif unread:
             self.abort()
         else:
-            self.keep = None
+            self.flags &= ~KEPT
             self.shutdown()
             if SYN_SENT < self.state < TIME_WAIT:
                 self.arm_idle(FIN_WAIT_2_MS if self.state == FIN_WAIT_2 else ORPHAN_MS)
@@ -297,7 +291,8 @@ class Conn(Timer):
     def take_error(self):
         """The errno that ended the connection, reported once."""
         error = self.error
-        self.error = 0
+        if error:
+            self.error = 0
         return error
 
     def connect_error(self):
@@ -312,10 +307,11 @@ class Conn(Timer):
             from spinet.tcp.keep import Keepalive
 
             self.keep = Keepalive(idle_ms, interval_ms, count, self.tcp.timers.now)
+            self.flags |= KEPT
             if self.state != TIME_WAIT:
                 self.arm_idle(idle_ms)
         else:
-            self.keep = None
+            self.flags &= ~KEPT
 
     def info(self):
         """What a console shows of the connection, as a dict; times in ms, sizes in bytes."""
@@ -325,17 +321,9 @@ class Conn(Timer):
 
     # -- timers -------------------------------------------------------------
 
-    def arm(self, delay_ms):
-        """See to it that `expire` runs within `delay_ms`."""
-        timers = self.tcp.timers
-        due = ticks_add(timers.now, delay_ms)
-        if self.due is None or ticks_diff(due, self.due) < 0:
-            timers.arm(self, delay_ms)
-        return due
-
     def arm_idle(self, delay_ms):
         """Start the timer of TIME-WAIT, FIN-WAIT-2 or keepalive."""
-        self.t_idle = self.arm(delay_ms)
+        self.t_idle = rto.arm(self, delay_ms)
 
     def expire(self, now):
         """One of the deadlines may have passed."""
@@ -363,7 +351,7 @@ class Conn(Timer):
     def _rearm(self, due, now):
         if due is not None:
             wait = ticks_diff(due, now)
-            self.arm(wait if wait > 0 else 0)
+            rto.arm(self, wait if wait > 0 else 0)
 
     def _idle(self, now):
         if self.state == TIME_WAIT or (self.state == FIN_WAIT_2 and self.flags & ORPHAN):
@@ -373,7 +361,7 @@ class Conn(Timer):
             self.tcp.count["timed_out"] += 1
             self.abort(ETIMEDOUT)
             return
-        if self.keep:
+        if self.flags & KEPT:
             self.keep.expire(self, now)
 
     # -- how it ends --------------------------------------------------------
@@ -403,7 +391,8 @@ class Conn(Timer):
         if error:
             self.error = error
         self.set_state(CLOSED)
-        self.t_rexmt = self.t_ack = self.t_idle = self.keep = None
+        self.t_rexmt = self.t_ack = self.t_idle = None
+        self.flags &= ~KEPT
         self.s_len = 0
         if error == ECONNRESET:
             self.r_len = 0
@@ -415,6 +404,6 @@ class Conn(Timer):
     def release(self):
         """Give back the memory that no more data will pass through."""
         self.sbuf = b""
-        self.ooo = self.board = None
+        self.ooo = self.loss = None
         if not self.r_len:
             self.rbuf = b""

@@ -19,7 +19,7 @@ from spinet.prim import add32, copy, diff32, eq4
 from spinet.tcp import limit, options, output
 from spinet.tcp.input import arrives
 from spinet.tcp.output import ACK, FIN, RST, SYN
-from spinet.tcp.states import ECN, SACK, SCALED, SYN_RECEIVED
+from spinet.tcp.states import ECN, SACK, SCALED, SND_SHIFT, SYN_RECEIVED
 
 MSS = (64, 216, 536, 1024, 1300, 1400, 1440, 1460)
 USED = 64
@@ -70,7 +70,7 @@ class Cookies:
         copy(c.head, 4, self._make(path, c.lport(), c.rport(), bytes(buf[s + 4:s + 8]), tick, mss),
              0, 4)
         if len(c.head) > 20:
-            low = c.snd_shift if c.flags & SCALED else _NO_SCALE
+            low = c.flags >> SND_SHIFT if c.flags & SCALED else _NO_SCALE
             if c.flags & SACK:
                 low |= _SACK
             if c.flags & ECN:
@@ -176,9 +176,7 @@ class Cookies:
                 c.flags |= ECN
                 c.ecn = Ecn()
             if low & 15 != _NO_SCALE and tcp.window_scaling:
-                c.flags |= SCALED
-                c.snd_shift = low & 15
-                c.rcv_shift = tcp.rcv_shift(c)
+                options.scale(c, low & 15)
         options.bound(c, mss)
         size = tcp.ring(c)
         c.rcv_adv = size if size < 65535 else 65535

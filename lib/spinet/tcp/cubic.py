@@ -40,7 +40,8 @@ def start(c):
 def acked(c, n):
     """`n` new bytes were acknowledged, and no loss is being recovered from."""
     cwnd = c.cwnd
-    if cwnd < c.ssthresh:
+    loss = c.loss
+    if loss is None or cwnd < loss.ssthresh:
         reno.acked(c, n)        # slow start
         return
     s = c.cc_state
@@ -62,11 +63,11 @@ def acked(c, n):
         if s.w_est > cwnd:
             c.cwnd = s.w_est
         return
-    n += c.cc_acked
+    n += loss.cc_acked
     if n >= s.step:
         n = 0
         c.cwnd = cwnd + c.mss
-    c.cc_acked = n
+    loss.cc_acked = n
 
 
 def _begin(c, s, now):
@@ -74,7 +75,7 @@ def _begin(c, s, now):
     cwnd = c.cwnd
     s.epoch = now
     s.w_est = cwnd
-    s.est_acked = c.cc_acked = 0
+    s.est_acked = c.loss.cc_acked = 0
     s.k = 0
     if cwnd < s.w_max:
         s.k = _cube_root((s.w_max - cwnd) * 100 // c.mss * _SCALE)
@@ -116,7 +117,7 @@ def _cube_root(n):
 
 
 def lost(c):
-    """Data was lost, or marked on its way, for the first time in this window: sets `ssthresh`."""
+    """Data was lost, or marked on its way, first in this window: sets `loss.ssthresh`."""
     flight = c.snd_max
     if flight > c.cwnd:
         flight = c.cwnd
@@ -142,9 +143,8 @@ def _reduce(c, flight):
     s.prior = flight
     s.w_max = flight * 17 // 20 if flight < s.w_max else flight
     s.epoch = None
-    flight = flight * 7 // 10
-    least = 2 * c.mss
-    c.ssthresh = flight if flight > least else least
+    if c.loss:
+        c.loss.ssthresh = max(flight * 7 // 10, 2 * c.mss)
 
 
 def undo(c):

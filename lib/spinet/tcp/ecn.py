@@ -40,12 +40,13 @@ class Ecn:
                 self.echo = True
         if flags & ECE:
             n = diff32(buf, s + 8, c.head, 4)
-            if 0 <= n <= c.snd_max:
-                c.cc_acked -= n     # such an acknowledgement lets the window not grow
-                if not c.recover and not self.did(buf, s + 8):
+            loss = c.losses()
+            if loss and 0 <= n <= c.snd_max:
+                loss.cc_acked -= n  # such an acknowledgement lets the window not grow
+                if not loss.recover and not self.did(buf, s + 8):
                     c.tcp.count["ecn"] += 1
                     c.cc.lost(c)
-                    c.cwnd = c.ssthresh
+                    c.cwnd = loss.ssthresh
                     self.reduced(c)
 
     def did(self, buf, i):

@@ -9,8 +9,8 @@ from spinet.prim import add32, copy, diff32, ticks_diff
 from spinet.tcp import options, output, ranges, recovery, rto
 from spinet.tcp.output import ACK, FIN, RST, SYN
 from spinet.tcp.states import (
-    AFTER_FIN, AFTER_FIN_ACKED, CLOSE_LATER, CLOSED, ESTABLISHED, ORPHAN, PERSIST, RECEIVES,
-    SACK, STALE, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
+    AFTER_FIN, AFTER_FIN_ACKED, CLOSE_LATER, CLOSED, ESTABLISHED, FIN_SEEN, KEPT, ORPHAN, PERSIST,
+    RECEIVES, SACK, SND_SHIFT, STALE, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
 )
 from spinet.tcp.conn import TIME_WAIT_MS
 
@@ -50,14 +50,14 @@ def take(c, buf, s, p, end, seq, ts):
         copy(c.head, 28, buf, ts, 4)
     if not _acknowledged(c, buf, s, p, seq, end - p, ts):
         return
-    if c.keep:
+    if c.flags & KEPT:
         c.keep.heard = c.tcp.timers.now
         c.keep.probes = 0
     if buf[s + 13] & FIN:
         _see_fin(c, seq + end - p)
     if end > p:
         _data(c, buf, p, end, seq)
-    if c.fin_at == 0:
+    if c.flags & FIN_SEEN and not c.fin_at:
         _fin(c)
     if c.ack_owed:
         if c.ack_owed > 1:
@@ -122,9 +122,8 @@ def _acceptable(c, buf, s, seq, n):
             elif _established(c, buf, s):
                 output.ack(c)       # simultaneous open (RFC 9293, 3.5, figure 7)
         elif n and not flags & SYN:
-            if c.flags & SACK and -0x10000000 < seq < 0:
-                c.dsack_at = seq
-                c.dsack = n
+            if c.flags & SACK and c.sbuf and -0x10000000 < seq < 0 and c.late():
+                c.ooo.twice(seq, n)
             output.ack(c)   # the peer may have missed our acknowledgement of this very data
         else:
             c.tcp.challenge(c)   # a dead or confused peer: answer, but do not make a storm of it
@@ -168,7 +167,7 @@ def _answer_to_syn(c, buf, s, p, end):
             _see_fin(c, end - p)
         if end > p:
             _data(c, buf, p, end, 0)
-        if c.fin_at == 0:
+        if c.flags & FIN_SEEN and not c.fin_at:
             _fin(c)
         output.push(c)
         if c.state != CLOSED:
@@ -188,7 +187,7 @@ def _established(c, buf, s):
         return False
     wnd = buf[s + 14] << 8 | buf[s + 15]
     if not buf[s + 13] & SYN:
-        wnd <<= c.snd_shift     # RFC 7323, 2.2
+        wnd <<= c.flags >> SND_SHIFT    # RFC 7323, 2.2
     c.snd_wnd = c.max_wnd = wnd
     if not _synchronized(c):
         return False
@@ -231,7 +230,7 @@ def _synchronized(c):
 def _acknowledged(c, buf, s, p, seq, n, ts):
     """The fifth check, in the synchronized states; False: the segment ends here."""
     ack = diff32(buf, s + 8, c.head, 4)
-    wnd = (buf[s + 14] << 8 | buf[s + 15]) << c.snd_shift
+    wnd = (buf[s + 14] << 8 | buf[s + 15]) << (c.flags >> SND_SHIFT)
     if ack > 0:
         if ack > c.snd_max:
             c.tcp.challenge(c)   # it acknowledges what was never sent
@@ -285,8 +284,9 @@ def _measure(c, buf, ts):
     rtt = diff32(c.head, 24, buf, ts + 4)
     if 0 <= rtt < 120000:
         rto.sample(c, rtt)
-        if c.recover and c.board:
-            c.board.echoed(c, rtt)
+        loss = c.loss
+        if loss and loss.recover and c.flags & SACK:
+            loss.echoed(c, rtt)
 
 
 def _advance(c, ack, buf, s, p):
@@ -330,14 +330,15 @@ def _advance(c, ack, buf, s, p):
 
 def _reported(c, ack, buf, s, p):
     """Bytes above SND.UNA, which has moved by `ack`, that the header `buf[s:p]` newly reports."""
-    if c.board is None and (p - s == len(c.head) or c.scoreboard() is None):
+    if c.loss is None and (p - s == len(c.head) or c.losses() is None):
         return 0
-    return c.board.report(c, ack, buf, s, p)
+    return c.loss.report(c, ack, buf, s, p)
 
 
 def _see_fin(c, at):
     """The peer's FIN stands `at` bytes beyond RCV.NXT; data before it may still be missing."""
-    if RECEIVES >> c.state & 1 and c.fin_at < 0 and at <= c.rcv_adv:
+    if RECEIVES >> c.state & 1 and not c.flags & FIN_SEEN and at <= c.rcv_adv:
+        c.flags |= FIN_SEEN
         c.fin_at = at
         c.ack_owed = 2
 
@@ -347,9 +348,8 @@ def _data(c, buf, p, end, seq):
     if not RECEIVES >> c.state & 1:
         return      # after the peer's FIN: it has gone mad, and is ignored
     if seq < 0:
-        if c.flags & SACK:
-            c.dsack_at = seq
-            c.dsack = min(-seq, end - p)
+        if c.flags & SACK and c.late():
+            c.ooo.twice(seq, min(-seq, end - p))
         p -= seq    # the front has been here before
         seq = 0
         c.ack_owed = 2
@@ -373,44 +373,45 @@ def _data(c, buf, p, end, seq):
     else:
         copy(rbuf, i, buf, p, k)
         copy(rbuf, 0, buf, p + k, n - k)
+    ooo = c.ooo
     if seq:
         ooo = c.late()
-        if ooo and c.flags & SACK:
-            c.ooo_last = seq
-            if ranges.skip(ooo, seq) >= seq + n:
-                c.dsack_at = seq
-                c.dsack = n
-        if not (ooo and ranges.insert(ooo, seq, seq + n)):
+        if ooo:
+            ooo.last = seq
+            ooo.quick = QUICK
+            if c.flags & SACK and ranges.skip(ooo.ranges, seq) >= seq + n:
+                ooo.twice(seq, n)
+        if not (ooo and ranges.insert(ooo.ranges, seq, seq + n)):
             c.tcp.count["ooo_full"] += 1
         c.ack_owed = 2
-        c.quick = QUICK
         return
-    if c.quick:
-        # Data is missing, or was until lately.
-        if c.ooo and c.ooo[1]:
-            n = ranges.advance(c.ooo, n)
-            c.ooo_last -= n
-        else:
-            c.quick -= 1
-        c.ack_owed = 2
-    else:
-        c.ack_owed += 1
+    c.ack_owed += 1
+    if ooo:
+        if ooo.quick:
+            # Data is missing, or was until lately.
+            if ooo.ranges[1]:
+                n = ranges.advance(ooo.ranges, n)
+                ooo.last -= n
+            else:
+                ooo.quick -= 1
+            c.ack_owed = 2
+        if ooo.dsack:
+            ooo.dsack_at -= n
     c.r_len += n
     c.rcv_adv -= n
     add32(c.head, 8, c.head, 8, n)
-    if c.dsack:
-        c.dsack_at -= n
-    if c.fin_at >= 0:
+    if c.flags & FIN_SEEN:
         c.fin_at -= n
 
 
 def _fin(c):
     """The eighth check: the peer's FIN stands at RCV.NXT."""
-    c.fin_at = -1
+    c.flags &= ~FIN_SEEN
+    del c.fin_at
     c.ack_owed = 2
     add32(c.head, 8, c.head, 8, 1)
-    if c.dsack:
-        c.dsack_at -= 1
+    if c.ooo and c.ooo.dsack:
+        c.ooo.dsack_at -= 1
     if c.rcv_adv:
         c.rcv_adv -= 1
     c.set_state(AFTER_FIN[c.state])

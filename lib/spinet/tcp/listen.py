@@ -1,5 +1,5 @@
 """A listening socket's half of TCP: half-open connections and the queue for `accept`."""
-from spinet.tcp import output
+from spinet.tcp import output, rto
 from spinet.tcp.conn import Conn
 from spinet.tcp.options import take_syn
 from spinet.tcp.states import CLOSED, SYN_RECEIVED
@@ -69,7 +69,7 @@ class Listener:
         self.tcp.remember(c)
         c.set_state(SYN_RECEIVED)
         c.snd_nxt = c.snd_max = 1
-        c.t_rexmt = c.arm(c.rto)
+        c.t_rexmt = rto.arm(c, c.rto)
 
     def _cookie(self, path, buf, s, p):
         """Answer a SYN without remembering it; False where there are no cookies."""
@@ -104,7 +104,8 @@ class Listener:
         """The next established connection, or None."""
         if self.queue:
             c = self.queue.pop(0)
-            c.listener = None
+            c.listener = None   # MicroPython keeps the value of what is deleted
+            del c.listener      # so there is a place free
             return c
         return None
 

@@ -9,19 +9,18 @@ _UNLIMITED = 0x1FFFFFFF
 
 def start(c):
     """The connection is established, or from now on under this control."""
-    c.cwnd = c.ssthresh = _UNLIMITED
+    c.cwnd = _UNLIMITED
 
 
 def acked(c, n):
     """`n` new bytes were acknowledged, and no loss is being recovered from."""
     if c.cwnd < _UNLIMITED:
         c.cwnd = _UNLIMITED
-    if c.cc_acked:
-        c.cc_acked = 0
 
 
 def lost(c):
     """Data was lost, or marked on its way."""
+    c.loss.ssthresh = _UNLIMITED
 
 
 def timeout(c):

@@ -4,9 +4,8 @@ A connection that uses timestamps has them in its header, behind the 20 fixed
 bytes: `head[24:28]` is our clock, begun at a secret offset, `head[28:32]` the
 peer's last (TS.Recent), which we echo.
 """
-from spinet.prim import add32, copy, diff32, ticks_diff
-from spinet.tcp import ranges
-from spinet.tcp.states import ECN, SACK, SCALED, SYN_SENT
+from spinet.prim import add32, copy, ticks_diff
+from spinet.tcp.states import ECN, SACK, SCALED, SND_SHIFT, SYN_SENT, WIDE
 
 MSS = 2
 WINDOW_SCALE = 3
@@ -15,7 +14,6 @@ SACK_BLOCKS = 5
 TIMESTAMPS = 8
 
 _LENGTHS = {MSS: 4, WINDOW_SCALE: 3, SACK_PERMITTED: 2, TIMESTAMPS: 10}
-_NOTHING = (0, 0)           # ranges, of which there are none
 _PADDED = b"\1\1\x08\x0a"   # two no-operations before the timestamps align them
 
 
@@ -48,11 +46,7 @@ def take_syn(c, buf, s, p):
         c.head[12] = 0x50
     i = find(buf, s + 20, p, WINDOW_SCALE)
     if i and tcp.window_scaling:
-        c.flags |= SCALED
-        c.snd_shift = min(buf[i + 2], 14)       # RFC 7323, 2.3
-        i = tcp.rcv_shift(c)
-        if i != c.rcv_shift:
-            c.rcv_shift = i
+        scale(c, min(buf[i + 2], 14))       # RFC 7323, 2.3
     c.flags &= ~ECN
     if tcp.ecn:
         from spinet.tcp import ecn
@@ -63,6 +57,15 @@ def take_syn(c, buf, s, p):
     if tcp.sack and find(buf, s + 20, p, SACK_PERMITTED):
         c.flags |= SACK
     bound(c, mss)
+
+
+def scale(c, shift):
+    """Both ends of `c` scale their windows, the peer by `shift`."""
+    c.flags |= SCALED | shift << SND_SHIFT
+    shift = c.tcp.rcv_shift(c)
+    if shift:
+        c.rcv_shift = shift
+        c.flags |= WIDE
 
 
 def bound(c, mss):
@@ -146,14 +149,15 @@ def put_sack(c, tx, t, room):
     i = t + 4
     end = t + room - 8
     head = c.head
-    dup = c.dsack
+    ooo = c.ooo
+    dup = ooo.dsack
     if dup and i <= end:
-        add32(tx, i, head, 8, c.dsack_at)
-        add32(tx, i + 4, head, 8, c.dsack_at + dup)
-        c.dsack = 0
+        add32(tx, i, head, 8, ooo.dsack_at)
+        add32(tx, i + 4, head, 8, ooo.dsack_at + dup)
+        ooo.dsack = 0
         i += 8
-    ooo = c.ooo or _NOTHING
-    last = c.ooo_last
+    last = ooo.last
+    ooo = ooo.ranges
     size = len(ooo)
     k = 0
     while k < size and ooo[k + 1] and i <= end:
@@ -178,30 +182,3 @@ def put_sack(c, tx, t, room):
     tx[t + 2] = SACK_BLOCKS
     tx[t + 3] = i - t - 2
     return i - t
-
-
-def take_sack(c, buf, s, p):
-    """The SACK blocks in the header `buf[s:p]` enter the scoreboard; newly reported bytes.
-
-    Blocks below SND.UNA report duplicates (RFC 2883); what lies beyond what
-    was sent is not believed.
-    """
-    i = find(buf, s + 20, p, SACK_BLOCKS)
-    if not i:
-        return 0
-    end = i + buf[i + 1] - 7
-    i += 2
-    sacked = c.board.sacked
-    before = ranges.total(sacked)
-    head = c.head
-    while i < end:
-        left = diff32(buf, i, head, 4)
-        right = diff32(buf, i + 4, head, 4)
-        if left < right <= 0:
-            c.board.dsack += right - left
-        elif right <= left or right > c.snd_max or left < 0:
-            c.tcp.count["sack_ignored"] += 1
-        else:
-            ranges.insert(sacked, left, right)
-        i += 8
-    return ranges.total(sacked) - before

@@ -7,7 +7,7 @@ everything else here is one of the two with a reason.
 from spinet.prim import add32, cksum, copy, ticks_diff
 from spinet.tcp import options, ranges, rto
 from spinet.tcp.states import (
-    BLOCKED, CARRIES, ECN, NODELAY, OWES_FIN, PERSIST, QUICKACK, RACK, SACK, SYN_RECEIVED,
+    BLOCKED, CARRIES, ECN, NODELAY, OWES_FIN, PERSIST, QUICKACK, RACK, SACK, SYN_RECEIVED, WIDE,
 )
 
 FIN = 1
@@ -30,11 +30,11 @@ def push(c):
     while True:
         off = c.snd_nxt
         room = c.cwnd
-        if off < c.snd_max and c.board:
+        if off < c.snd_max and c.loss:
             # After a timeout: what the peer has reported since is not sent again.
-            c.snd_nxt = off = ranges.skip(c.board.sacked, off)
-            mss = min(c.mss, ranges.gap(c.board.sacked, off))
-            room += ranges.total(c.board.sacked, off)
+            c.snd_nxt = off = ranges.skip(c.loss.sacked, off)
+            mss = min(c.mss, ranges.gap(c.loss.sacked, off))
+            room += ranges.total(c.loss.sacked, off)
         n = s_len - off
         if n < 0 or not (n or fin):
             return
@@ -68,7 +68,7 @@ def push(c):
 def persist(c):
     """Start the timer of zero-window probes."""
     c.flags |= PERSIST
-    c.t_rexmt = c.arm(c.rto)
+    c.t_rexmt = rto.arm(c, c.rto)
     if c.user_timeout:
         c.stuck = c.tcp.timers.now
 
@@ -94,7 +94,7 @@ def _sent(c, end):
     """Everything up to `end` has been sent: the timer must run (RFC 6298, 5.1)."""
     flags = c.flags
     if flags & RACK:
-        c.board.sent(c, c.snd_nxt, end)
+        c.loss.sent(c, c.snd_nxt, end)
     c.snd_nxt = end
     before = c.snd_max
     if end > before:
@@ -134,7 +134,8 @@ def transmit(c, off, n, flags):
     i = _window(c)
     tx[t + 14] = i >> 8
     tx[t + 15] = i & 255
-    if c.flags & SACK and (c.dsack or c.ooo and c.ooo[1]) and c.sbuf and n + 12 <= c.mss:
+    if (c.ooo and c.flags & SACK and (c.ooo.dsack or c.ooo.ranges[1])
+            and n + 12 <= c.mss):
         end += options.put_sack(c, tx, end, min(c.mss - n, t + 60 - end))
         tx[t + 12] = (end - t) << 2
     if n:
@@ -162,7 +163,7 @@ def transmit(c, off, n, flags):
                 c.t_ack = None
         return True
     c.flags |= BLOCKED
-    c.t_ack = c.arm(1)
+    c.t_ack = rto.arm(c, 1)
     return False
 
 
@@ -171,7 +172,7 @@ def _window(c):
     size = len(c.rbuf)
     space = size - c.r_len
     edge = c.rcv_adv
-    shift = c.rcv_shift
+    shift = c.rcv_shift if c.flags & WIDE else 0
     if space != edge and (space - edge >= c.mss or space - edge >= size >> 1):
         edge = min(space >> shift, 65535) << shift
         if edge > c.rcv_adv:
@@ -195,7 +196,7 @@ def delay_ack(c):
     if c.flags & QUICKACK:
         ack(c)
     else:
-        c.t_ack = c.arm(DELAYED_ACK_MS)
+        c.t_ack = rto.arm(c, DELAYED_ACK_MS)
 
 
 def again(c, off, n):
@@ -209,7 +210,7 @@ def again(c, off, n):
     if not transmit(c, off, n, flags):
         return False
     if c.flags & RACK:
-        c.board.resent(c, off, off + n + (flags & FIN))
+        c.loss.resent(c, off, off + n + (flags & FIN))
     return True
 
 
@@ -228,7 +229,7 @@ def retransmit(c):
     transmit(c, 0, n, flags)
     n += flags & FIN
     if c.flags & RACK:
-        c.board.sent(c, 0, n)
+        c.loss.sent(c, 0, n)
     if n > c.snd_max:
         c.snd_max = c.snd_nxt = n   # bytes that were not sent before filled it up
     return n

@@ -13,7 +13,7 @@ the later time: that may find a loss later, never one that is none.  The tail
 loss probes of RFC 8985, 7 are in `sack.py`.
 """
 from spinet.prim import diff32, ticks_diff
-from spinet.tcp import options, output, ranges, recovery, sack
+from spinet.tcp import options, output, ranges, recovery, rto, sack
 from spinet.tcp.states import PROBE
 
 RUNS = 32
@@ -136,7 +136,7 @@ class Board(sack.Board):
 
     def report(self, c, ack, buf, s, p):
         """As in `sack.Board`; step 1 to 3 of RFC 8985, 6.2."""
-        recover = c.recover
+        recover = self.recover
         n = sack.Board.report(self, c, ack, buf, s, p)
         if ack:
             i = recover and len(c.head) > 20 and options.stamps(buf, s, p)
@@ -231,18 +231,19 @@ class Board(sack.Board):
             sack.Board.expired(self, c)
             return
         self.wait = 0
-        if c.dupacks >= 3:
-            self.proportional(c, 0, False)
-        elif not c.recover and self.shows_loss(c):
+        if self.dupacks >= 3:
+            self.proceed(c, 0, False)
+        elif not self.recover and self.shows_loss(c):
             recovery.enter(c, 0, 0)
         if not self.wait:
-            c.t_rexmt = c.arm(c.rto)
+            c.t_rexmt = rto.arm(c, c.rto)
 
-    def finish(self):
-        """Recovery is over."""
+    def finish(self, c):
+        """Recovery is over; the window from now on."""
         self.persist -= 1
         if self.persist <= 0:
             self.mult = 1
+        return self.ssthresh
 
     def forget(self):
         """A timeout: everything may be lost, and is sent again in order."""
@@ -269,14 +270,14 @@ class Board(sack.Board):
         self.wait = wait
         if wait:
             c.flags |= PROBE
-            c.t_rexmt = c.arm(wait)
+            c.t_rexmt = rto.arm(c, wait)
         self.more = more
         return more
 
     def _left(self, c, t):
         """How much longer to wait for what was sent at `t`, in ms (step 4)."""
         window = 0
-        if self.reordered or not c.recover and ranges.total(self.sacked) <= 2 * c.mss:
+        if self.reordered or not self.recover and ranges.total(self.sacked) <= 2 * c.mss:
             window = min(self.mult * self.min_rtt >> 2, c.srtt >> 3)
         return ticks_diff(t, c.tcp.timers.now) + self.rtt + window
 

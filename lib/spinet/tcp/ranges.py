@@ -17,6 +17,22 @@ def new(size=0):
     return [0] * (2 * (LEAST if pairs < LEAST else MOST if pairs > MOST else pairs))
 
 
+class Late:
+    """What a connection knows of data that came out of order, or twice; offsets from RCV.NXT."""
+
+    def __init__(self, size):
+        self.ranges = new(size)
+        self.last = 0       # where the last such segment began
+        self.dsack = 0      # bytes that were received twice, to be reported (RFC 2883)
+        self.dsack_at = 0   # where they stood
+        self.quick = 0      # so many segments in sequence are acknowledged at once
+
+    def twice(self, at, n):
+        """The `n` bytes at `at` were here before."""
+        self.dsack_at = at
+        self.dsack = n
+
+
 def insert(ranges, start, end):
     """Note that bytes `start` to `end` are here; False if there is no room to note it."""
     i = 0

@@ -1,55 +1,98 @@
 """Recovery from loss: the retransmission timer, fast retransmit, and NewReno (RFC 6582).
 
-With a peer that reports what it has, its board says what is lost and how much
-may be sent in recovery: `Board` in `sack.py`, or the one in `rack.py`.
+`Loss` says what is lost and how much may be sent in recovery; with a peer that reports
+what it has, that is the `Board` of `sack.py`, or the one of `rack.py`.
 
-A connection is in fast recovery while `dupacks` is 3 or more and `recover` not
-0; after a timeout `recover` alone is set, so that echoes of what was sent twice
+A connection is in fast recovery while `loss.dupacks` is 3 or more and `loss.recover`
+not 0; after a timeout `recover` alone is set, so that echoes of what was sent twice
 do not begin a fast recovery.  Which window results from a loss is for the
 congestion control to say (`reno.py`).
 """
 from spinet.errors import ETIMEDOUT
 from spinet.prim import ticks_add, ticks_diff
 from spinet.tcp import output, rto
-from spinet.tcp.states import DOUBT, ECN, PERSIST, PROBE, SACK, SYN_RECEIVED, SYN_SENT, TRIED
+from spinet.tcp.states import DOUBT, ECN, PERSIST, PROBE, SYN_RECEIVED, SYN_SENT, TRIED
 
 RETRIES = 12        # of data: about five minutes (RFC 9293, 3.8.3, R2)
 SYN_RETRIES = 7     # of our SYN: three minutes (RFC 9293, 3.8.3)
 SYN_ACK_RETRIES = 5
 
 
+class Loss:
+    """What a connection knows of its losses, once one has shown; this one, without SACK.
+
+    Made by `Conn.losses`.  Offsets are from SND.UNA.
+    """
+
+    sacked = (0, 0)     # ranges that the peer has reported: none
+    probe = 0           # no tail loss probe is out
+
+    def __init__(self):
+        self.recover = 0            # where recovery ends, 0: there is none
+        self.dupacks = 0            # 3 or more: in fast recovery
+        self.ssthresh = 0x3FFFFFFF
+        self.cc_acked = 0           # what `reno.py` has counted towards the next segment
+
+    def shows_loss(self, c):
+        """Whether there is a loss to recover from."""
+        return self.dupacks >= 3
+
+    def arrived(self, c):
+        """The bytes that have arrived out of order."""
+        return self.dupacks * c.mss
+
+    def remember(self, c):
+        """The windows are about to be reduced."""
+
+    timeout = remember
+
+    def begin(self, c, delivered):
+        """Recovery begins with an acknowledgement of so many bytes (RFC 6582, 3.2 step 2)."""
+        c.cwnd = self.ssthresh + 3 * c.mss
+        output.retransmit(c)
+        output.push(c)
+
+    def proceed(self, c, delivered, advanced):
+        """In recovery so many bytes more were acknowledged, and SND.UNA has `advanced`, or not."""
+        if advanced:
+            # RFC 6582, 3.2 step 3: the next hole is at SND.UNA.
+            cwnd = c.cwnd - delivered
+            if delivered >= c.mss:
+                cwnd += c.mss
+            c.cwnd = cwnd if cwnd > c.mss else c.mss
+            output.retransmit(c)
+        else:
+            c.cwnd += c.mss
+            output.push(c)
+
+    def finish(self, c):
+        """Recovery is over; the window from now on (RFC 6582, 3.2 step 3, option 1)."""
+        return min(self.ssthresh, max(c.snd_max, c.mss) + c.mss)
+
+
 def acked(c, ack, sacked):
     """SND.UNA has moved by `ack`; `sacked` bytes above it were newly reported."""
-    board = c.board
-    if board and board.probe:
-        board.probed(c, ack)
-    left = c.recover
-    if not left:
-        if c.dupacks:
-            c.dupacks = 0
+    loss = c.loss
+    if loss is None:
         c.cc.acked(c, ack)
+        return
+    if loss.probe:
+        loss.probed(c, ack)
+    fast = loss.dupacks >= 3
+    left = loss.recover - ack
+    if left > 0:
+        loss.recover = left
+        if fast:
+            loss.proceed(c, ack + sacked, True)
+        elif not (c.flags & (DOUBT | TRIED) and loss.frto(c)):
+            c.cc.acked(c, ack)      # after a timeout: slow start
+        return
+    loss.recover = loss.dupacks = 0
+    if fast:
+        c.cwnd = loss.finish(c)
     else:
-        left -= ack
-        if left > 0:
-            c.recover = left
-            if c.dupacks < 3:
-                if not (c.flags & (DOUBT | TRIED) and board.frto(c)):
-                    c.cc.acked(c, ack)      # after a timeout: slow start
-            elif board:
-                board.proportional(c, ack + sacked, True)
-            else:
-                _partial(c, ack)
-            return
-        c.recover = 0
-        if c.dupacks < 3:
-            c.cc.acked(c, ack)
-        elif board:
-            c.cwnd = c.ssthresh
-            board.finish()
-        else:
-            _deflate(c)
-        c.dupacks = 0
-    if board and board.sacked[1] and board.shows_loss(c):
+        c.cc.acked(c, ack)
+    if loss.sacked[1] and loss.shows_loss(c):
         enter(c, sacked, ack)
 
 
@@ -58,16 +101,13 @@ def duplicate(c, sacked):
 
     `sacked` bytes were newly reported by SACK.
     """
-    board = c.board
-    dupacks = c.dupacks
-    if dupacks >= 3:
-        if board:
-            board.proportional(c, sacked, False)
-        else:
-            c.cwnd += c.mss
-            output.push(c)
+    loss = c.losses()
+    if loss is None:
+        return      # there is no memory: the timer is left
+    if loss.dupacks >= 3:
+        loss.proceed(c, sacked, False)
         return
-    if c.recover:
+    if loss.recover:
         # No new recovery (RFC 6582, 3.2 step 1).
         if c.flags & TRIED:
             # The timeout was right (RFC 5682, 2.1, step 3a).
@@ -76,43 +116,36 @@ def duplicate(c, sacked):
             c.cwnd = 3 * c.mss
             output.push(c)
         return
-    c.dupacks = dupacks = dupacks + 1
-    if board and board.probe:
+    loss.dupacks = dupacks = loss.dupacks + 1
+    if loss.probe:
         # What was sent long before the probe and is not here is not late but lost.
-        board.probe = 0
-        board.lost = True
-    if board.shows_loss(c) if board else dupacks >= 3:
+        loss.probe = 0
+        loss.lost = True
+    if loss.shows_loss(c):
         enter(c, sacked, 0)
         return
     # Limited transmit (RFC 3042): what has arrived lets as much new data go.
     cwnd = c.cwnd
-    c.cwnd = cwnd + (board.total() if board else dupacks * c.mss)
+    c.cwnd = cwnd + loss.arrived(c)
     output.push(c)
     c.cwnd = cwnd
     if dupacks >= 3:
-        c.dupacks = 2
+        loss.dupacks = 2
 
 
 def enter(c, sacked, ack):
     """Begin a fast recovery; the arguments are those of `acked`."""
     c.tcp.count["fast_retransmit"] += 1
-    c.dupacks = 3
-    board = c.board
-    if board:
-        board.remember(c)
+    loss = c.loss
+    loss.dupacks = 3
+    loss.remember(c)
     if not c.flags & ECN:
         c.cc.lost(c)
     elif not c.ecn.did(c.head, 4):
         c.cc.lost(c)
         c.ecn.reduced(c)
-    c.recover = c.snd_max
-    if board:
-        board.begin(c, sacked + ack)
-        board.proportional(c, sacked + ack, False)
-    else:
-        c.cwnd = c.ssthresh + 3 * c.mss
-        output.retransmit(c)
-        output.push(c)
+    loss.recover = c.snd_max
+    loss.begin(c, sacked + ack)
     rto.start(c)
 
 
@@ -120,8 +153,8 @@ def timeout(c):
     """The retransmission timer has expired (RFC 6298, 5.4 to 5.7), or the persist timer."""
     if c.flags & PROBE:
         c.flags &= ~PROBE
-        if c.scoreboard():
-            c.board.expired(c)
+        if c.losses():
+            c.loss.expired(c)
             return
     state = c.state
     if c.retries == 2 and state != SYN_RECEIVED:
@@ -141,13 +174,15 @@ def timeout(c):
         output.probe(c)
     elif c.snd_max:
         c.tcp.count["timeout"] += 1
-        if c.flags & SACK and c.scoreboard():
-            c.board.timeout(c)
+        loss = c.losses()
+        if loss:
+            loss.timeout(c)
         if c.flags & ECN:
             c.ecn.reduced(c)
         c.cc.timeout(c)
-        c.recover = c.snd_max
-        c.dupacks = 0
+        if loss:
+            loss.recover = c.snd_max
+            loss.dupacks = 0
         if c.retries > 1 or c.pmtu:
             c.tcp.shrink(c)
         c.snd_nxt = output.retransmit(c)
@@ -158,7 +193,7 @@ def timeout(c):
     delay = c.rto
     if c.user_timeout:
         delay = min(delay, c.user_timeout - ticks_diff(c.tcp.timers.now, c.stuck))
-    c.t_rexmt = c.arm(delay)
+    c.t_rexmt = rto.arm(c, delay)
 
 
 def _is_enough(c, retries):
@@ -169,21 +204,3 @@ def _is_enough(c, retries):
     if not c.retries and not c.flags & PERSIST:
         c.stuck = ticks_add(now, -c.rto)
     return ticks_diff(now, c.stuck) >= c.user_timeout
-
-
-# -- without SACK -----------------------------------------------------------
-
-def _partial(c, ack):
-    """RFC 6582, 3.2 step 3: the next hole is at SND.UNA."""
-    cwnd = c.cwnd - ack
-    if ack >= c.mss:
-        cwnd += c.mss
-    c.cwnd = cwnd if cwnd > c.mss else c.mss
-    output.retransmit(c)
-
-
-def _deflate(c):
-    """RFC 6582, 3.2 step 3, option 1."""
-    flight = c.snd_max
-    mss = c.mss
-    c.cwnd = min(c.ssthresh, (flight if flight > mss else mss) + mss)

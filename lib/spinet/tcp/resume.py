@@ -16,4 +16,4 @@ def resume(tcp, ip):
                 rto.restore(c)
             else:
                 c.rto = rto.INITIAL
-            c.t_rexmt = c.arm(0)
+            c.t_rexmt = rto.arm(c, 0)

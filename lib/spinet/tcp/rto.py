@@ -8,6 +8,7 @@ Where we differ: the lower bound is 200 ms, not the 1 s of (2.4), as in the
 systems that most peers run; it still covers their delayed acknowledgements.
 """
 
+from spinet.prim import ticks_add, ticks_diff
 from spinet.tcp.states import PROBE, RACK, SACK
 
 INITIAL = 1000
@@ -17,6 +18,15 @@ MOST = 60000
 
 PROBE_MS = 5        # added to two round trips before a tail loss probe
 ACK_DELAY_MS = 200  # and this, when the peer may be waiting for a second segment
+
+
+def arm(c, delay_ms):
+    """See to it that `c.expire` runs within `delay_ms`; the time when that is."""
+    timers = c.tcp.timers
+    due = ticks_add(timers.now, delay_ms)
+    if c.due is None or ticks_diff(due, c.due) < 0:
+        timers.arm(c, delay_ms)
+    return due
 
 
 def sample(c, rtt):
@@ -51,10 +61,11 @@ def start(c):
     """
     delay = c.rto
     flags = c.flags & ~PROBE
-    if flags & RACK and c.board.wait:
-        delay = c.board.wait
+    loss = c.loss
+    if flags & RACK and loss.wait:
+        delay = loss.wait
         flags |= PROBE
-    elif flags & SACK and not c.recover and c.srtt and not (c.board and c.board.probe):
+    elif flags & SACK and c.srtt and not (loss and (loss.recover or loss.probe)):
         probe = (c.srtt >> 2) + PROBE_MS
         if c.snd_max <= c.mss:
             probe += ACK_DELAY_MS
@@ -63,7 +74,7 @@ def start(c):
             flags |= PROBE
     if flags != c.flags:
         c.flags = flags
-    c.t_rexmt = c.arm(delay)
+    c.t_rexmt = arm(c, delay)
 
 
 def back_off(c):

@@ -5,12 +5,13 @@ acknowledged, is found by a tail loss probe (RFC 8985, 7), and the loss of a
 retransmission by the report of data that was first sent after it.  Imported
 for the first connection whose peer offers SACK.
 """
-from spinet.prim import ticks_diff
-from spinet.tcp import options, output, ranges
+from spinet.prim import diff32, ticks_diff
+from spinet.tcp import options, output, ranges, rto
+from spinet.tcp.recovery import Loss
 from spinet.tcp.states import DOUBT, PROBE, TRIED
 
 
-class Board:
+class Board(Loss):
     """The scoreboard of a connection whose peer sends SACK.
 
     `sacked` are the ranges above SND.UNA that the peer has; `high_rxt` ends
@@ -20,6 +21,7 @@ class Board:
     """
 
     def __init__(self, size):
+        Loss.__init__(self)
         self.sacked = ranges.new(size)
         self.high_rxt = 0
         self.mark = 0
@@ -47,7 +49,7 @@ class Board:
         if self.dsack:
             self.dsack = 0
         if ack:
-            if c.recover:
+            if self.recover:
                 self.high_rxt = max(self.high_rxt - ack, 0)
                 self.mark = max(self.mark - ack, 0)
                 self.edge = max(self.edge - ack, 0)
@@ -56,7 +58,7 @@ class Board:
                 ranges.shift(sacked, ack)
                 n = ranges.total(sacked) - n
         if p - s > len(c.head):
-            n += options.take_sack(c, buf, s, p)
+            n += self._take(c, buf, s, p)
             if self.dsack and self.prior_cwnd:
                 # If all that was sent again has come twice, none was lost (RFC 3708).
                 self.undo -= self.dsack
@@ -64,7 +66,33 @@ class Board:
                     self.take_back(c)
         return n
 
-    def total(self):
+    def _take(self, c, buf, s, p):
+        """The SACK blocks in the header `buf[s:p]` enter the scoreboard; newly reported bytes.
+
+        Blocks below SND.UNA report duplicates (RFC 2883); what lies beyond what
+        was sent is not believed.
+        """
+        i = options.find(buf, s + 20, p, options.SACK_BLOCKS)
+        if not i:
+            return 0
+        end = i + buf[i + 1] - 7
+        i += 2
+        sacked = self.sacked
+        before = ranges.total(sacked)
+        head = c.head
+        while i < end:
+            left = diff32(buf, i, head, 4)
+            right = diff32(buf, i + 4, head, 4)
+            if left < right <= 0:
+                self.dsack += right - left
+            elif right <= left or right > c.snd_max or left < 0:
+                c.tcp.count["sack_ignored"] += 1
+            else:
+                ranges.insert(sacked, left, right)
+            i += 8
+        return ranges.total(sacked) - before
+
+    def arrived(self, c):
         """The bytes that are reported."""
         return ranges.total(self.sacked)
 
@@ -75,6 +103,7 @@ class Board:
         self.delivered = self.out = 0
         self.high_rxt = self.edge = 0
         self.mark = c.snd_max
+        self.proceed(c, delivered, False)
 
     def forget(self):
         """What the peer reported it may have dropped since (RFC 2018, 8)."""
@@ -82,13 +111,14 @@ class Board:
         self.high_rxt = self.probe = 0
         self.lost = False
 
-    def finish(self):
-        """Recovery is over."""
+    def finish(self, c):
+        """Recovery is over; the window from now on."""
         self.lost = False
+        return self.ssthresh
 
     def shows_loss(self, c):
         """Whether there is a hole that is lost (RFC 6675, 5)."""
-        return c.dupacks >= 3 or self._lost_below(c)
+        return self.dupacks >= 3 or self._lost_below(c)
 
     def _lost_below(self, c):
         """Where the lost holes end: so much is here from behind them (RFC 6675, IsLost)."""
@@ -155,9 +185,9 @@ class Board:
             i += 2
         return 0
 
-    def proportional(self, c, delivered, advanced):
+    def proceed(self, c, delivered, advanced):
         """Proportional rate reduction (RFC 9937, 6.2): `delivered` bytes let how much go?"""
-        ssthresh = c.ssthresh
+        ssthresh = self.ssthresh
         mss = c.mss
         pipe = self.pipe(c)
         self.delivered += delivered
@@ -194,29 +224,29 @@ class Board:
             self.undo += n      # that it was not needed says nothing of earlier ones
         self.probe = c.snd_max
         c.flags &= ~PROBE       # new data may have begun it again: the timeout is next
-        c.t_rexmt = c.arm(c.rto)
+        c.t_rexmt = rto.arm(c, c.rto)
 
     def probed(self, c, ack):
         """SND.UNA moved while a probe was out (RFC 8985, 7.4)."""
         self.probe -= ack
         if self.probe <= 0:
             self.probe = 0
-            if self.again and not self.dsack and not c.recover:
+            if self.again and not self.dsack and not self.recover:
                 # The probe repaired a loss, which is a reason to slow down.
                 c.cc.lost(c)
-                c.cwnd = c.ssthresh
+                c.cwnd = self.ssthresh
 
     # -- what was no loss ----------------------------------------------------
 
     def timeout(self, c):
         """The retransmission timer has expired."""
         c.flags &= ~(DOUBT | TRIED)
-        if not c.recover:
+        if not self.recover:
             self.remember(c)
             self.undo = 0x1FFFFFFF
             if len(c.head) == 20:
                 c.flags |= DOUBT
-        elif c.dupacks >= 3:
+        elif self.dupacks >= 3:
             self.rxt_at = None      # a retransmission was lost: nothing is to be undone
             self.prior_cwnd = 0
         self.forget()
@@ -224,7 +254,7 @@ class Board:
     def remember(self, c):
         """The windows are about to be reduced: remember what they were."""
         self.prior_cwnd = c.cwnd
-        self.prior_ssthresh = c.ssthresh
+        self.prior_ssthresh = self.ssthresh
         self.rxt_at = c.tcp.timers.now
         self.undo = 0
 
@@ -259,8 +289,8 @@ class Board:
     def take_back(self, c):
         """Nothing was lost: go on as if nothing had happened (RFC 4015)."""
         c.tcp.count["spurious"] += 1
-        self.finish()
-        c.recover = c.dupacks = 0
+        self.finish(c)
+        self.recover = self.dupacks = 0
         c.flags &= ~(DOUBT | TRIED)
         if c.snd_nxt < c.snd_max:
             c.snd_nxt = c.snd_max
@@ -268,8 +298,8 @@ class Board:
         cwnd = min(self.prior_cwnd, c.snd_max + 10 * c.mss)
         if cwnd > c.cwnd:
             c.cwnd = cwnd
-        if self.prior_ssthresh > c.ssthresh:
-            c.ssthresh = self.prior_ssthresh
+        if self.prior_ssthresh > self.ssthresh:
+            self.ssthresh = self.prior_ssthresh
         self.prior_cwnd = 0
         self.rxt_at = None
         c.cc.undo(c)

@@ -71,3 +71,7 @@ DOUBT = 1024        # a timeout may have been for nothing (RFC 5682): the next a
 TRIED = 2048        # so new data was sent, and the answer to that tells
 QUICKACK = 1 << 12  # acknowledgements are not delayed
 STALE = 1 << 13     # TS.Recent is too old to compare with (RFC 7323, 5.5)
+WIDE = 1 << 14      # `rcv_shift` is not 0
+FIN_SEEN = 1 << 15  # `fin_at` says where the peer's FIN stands
+KEPT = 1 << 16      # `keep` looks after the peer
+SND_SHIFT = 17      # from here on: by how much the peer scales its window (RFC 7323, 2), at most 14
