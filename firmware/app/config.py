@@ -94,7 +94,7 @@ def profiles():
     import os
 
     try:
-        names = os.listdir(BOARDS)
+        names = os.listdir(BOARDS[:-1])
     except OSError:
         names = []
     names = names + [path[len(BOARDS):] for path in FILES if path.startswith(BOARDS)]
