@@ -40,7 +40,7 @@ class Board:
         self._beside = None
         if hides_image():
             log.say("%s is used, not the image's own spinet, which takes less RAM" %
-                    spinet.__file__)
+                    hides_image())
 
     def open(self):
         """Look for the chip; with it comes everything that the settings ask for."""
@@ -135,12 +135,12 @@ class Beside(Timer):
 
 
 def hides_image():
-    """Whether a spinet on the flash is used though the image has one."""
+    """The file on the flash whose spinet is used though the image has one; else ""."""
     try:
         import spinet_rom  # noqa: F401
     except ImportError:
-        return False
-    return hasattr(spinet, "__file__")
+        return ""
+    return getattr(spinet, "__file__", "")
 
 
 def bring_up(settings):

@@ -118,6 +118,7 @@ def board(c):
     import machine
 
     import spinet
+    from app.board import hides_image
 
     settings = c.board.settings
     up = log.seconds()
@@ -133,7 +134,7 @@ def board(c):
               "up" if c.board.nic else c.board.why, up, number, config.FILE, unsaved),
           id=number,
           version=spinet.__version__, runtime=status.runtime(), profile=settings["board"],
-          chip=settings["chip"], spi_hz=hertz,
+          chip=settings["chip"], spi_hz=hertz, hides_image=hides_image(),
           network="up" if c.board.nic else c.board.why, up_s=up, saved=not c.changed)
 
 

@@ -67,9 +67,20 @@ def test_status(desk):
     status, text, _ = spinet("status", "--port", desk.board.path, "--plain")
     assert status == 0
     assert "address 10.0.2.15/24 (DHCP, bound), gateway 10.0.2.2\n" in text
-    assert "service http/tcp on port 80" in text
+    assert "service http/tcp on port 80" in text and "is used, not" not in text
     status, text, _ = spinet("status", "--port", desk.board.path, "--json")
     assert status == 0 and json.loads(text)["interfaces"][0]["link"] is True
+
+
+def test_status_tells_of_a_spinet_that_hides_the_images(tmp_path):
+    (tmp_path / "spinet_rom.py").touch()        # what an image has, and nothing else
+    with Desk(tmp_path) as desk:
+        desk.wait_line("is used, not the image's own spinet")
+        desk.wait_address()
+        desk.terminal.serial.close()
+        status, text, _ = spinet("status", "--port", desk.board.path, "--plain")
+    assert status == 0
+    assert "spinet/__init__.py is used, not the spinet of the board's image" in text
 
 
 def test_capture_is_a_pcap_file(desk, tmp_path):

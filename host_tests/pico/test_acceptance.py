@@ -344,6 +344,42 @@ def test_the_cable_is_pulled_and_put_back(bench):
     bench.run("ping", "-c", 3, "-i", "0.2", "-W", 5, bench.address())
 
 
+@pytest.mark.skipif(HIL, reason="a board's settings are its user's")
+def test_a_person_configures_it_at_its_console(bench):
+    """With a password and another address; what was set is so after a reboot, and forgotten after
+    `factory-reset`."""
+    from terminal import PROMPT, Terminal
+
+    given, (chip,) = bench.address(), {row["value"] for row in bench.ask("get chip")}
+    with Terminal(bench.port, timeout=60) as term:
+        term.ready()
+        assert any("DHCP" in line for line in term.do("show interfaces"))
+        for command in ("set hostname bench-7", "set address 10.66.0.40/24", "set password tulip"):
+            term.do(command)
+        assert "saved in netcfg.json" in str(term.do("save"))
+        bench.run("ping", "-c", 1, "-W", 5, given)
+        reboot(term, "reboot")
+        term.see("password: ")          # before that it says nothing, and answers pings
+        bench.run("ping", "-c", 5, "-W", 5, "10.66.0.40")
+        term.key("tulip\r")
+        term.see(PROMPT)
+        assert "10.66.0.40/24" in str(term.do("show interfaces"))
+        bench.device.wish(lambda pico: setattr(pico.chip, "strict", False))
+        reboot(term, "factory-reset yes")
+        term.ready()
+        for command in ("set chip " + chip, "save"):    # defaults, with which it looks for a W5500
+            term.do(command)
+        reboot(term, "reboot")
+        term.see(" at %s/24" % given)
+        bench.device.wish(lambda pico: setattr(pico.chip, "strict", True))
+    bench.run("ping", "-c", 2, "-W", 5, given)
+
+
+def reboot(term, command):
+    term.key(command + "\r")
+    term.see("restarting")
+
+
 @pytest.mark.skipif(HIL, reason="this is what it starts")
 def test_make_hil_runs_these_tests_on_a_serial_port(bench):
     """The same, as for a board: all that is told is a serial port and an interface."""

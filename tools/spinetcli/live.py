@@ -29,6 +29,8 @@ def status(options, out):
         "green" if net["address"] else "red")
     for row in found["services"]:
         out.say("service %s on port %d: %d served" % (row["name"], row["port"], row["served"]))
+    if info.get("hides_image"):
+        out.say("%s is used, not the spinet of the board's image" % info["hides_image"], "yellow")
     for worry in worries:
         out.say("counted  " + worry, "yellow")
     return 0 if net["link"] and net["address"] else 1
