@@ -1,5 +1,6 @@
 """For tests: a virtual board behind a gateway, and small servers of the host to talk to."""
 import contextlib
+import errno
 import json
 import pathlib
 import random
@@ -189,14 +190,21 @@ def pattern(n):
 def udp_server(port, answer):
     """A UDP server of this host on a port of the system's; skips where that is not to be had."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.bind(("127.0.0.1", port))
-    except OSError as error:
-        pytest.skip("UDP port %d of 127.0.0.1 is not to be had: %s" % (port, error))
+    sock.settimeout(0.1)            # a close would not end who waits in it, and so free no port
+    end = time.monotonic() + 60
+    while True:                     # another worker's test may have it
+        try:
+            sock.bind(("127.0.0.1", port))
+            break
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+                pytest.skip("UDP port %d of 127.0.0.1 is not to be had: %s" % (port, error))
+            time.sleep(0.1)
+    over = threading.Event()
 
     def serve():
-        with contextlib.suppress(OSError):
-            while True:
+        while not over.is_set():
+            with contextlib.suppress(socket.timeout):
                 data, peer = sock.recvfrom(2000)
                 sock.sendto(answer(data), peer)
 
@@ -205,6 +213,8 @@ def udp_server(port, answer):
     try:
         yield
     finally:
+        over.set()
+        thread.join(5)
         sock.close()
 
 

@@ -45,15 +45,15 @@ class Board:
     def open(self):
         """Look for the chip; with it comes everything that the settings ask for."""
         try:
-            port = open_port(self.settings)
-        except (OSError, ValueError, TypeError) as error:
-            why = "%s: %s" % (self.settings["chip"], error)
+            self.nic = nic = activate(open_port(self.settings), self.settings)
+        except Exception as error:      # whatever it is, the console stays and says it
+            known = isinstance(error, (OSError, ValueError))
+            why = "%s: %s" % (self.settings["chip"], error if known else repr(error))
             if why != self.why:
                 self.why = why
                 log.say("%s; looking again every %d s" % (why, _RETRY_S))
             self._retry_at = ticks_add(ticks_ms(), _RETRY_S * 1000)
             return
-        self.nic = nic = activate(port, self.settings)
         self.running = services(nic, self.settings)
         if self.settings["ntp"]:
             from spinet.sntp import Client
@@ -82,7 +82,10 @@ class Board:
         """The main loop, until the console or Ctrl-C says to leave."""
         self.leave = False
         if self.settings["watchdog_ms"] and self.dog is None and self.network:
-            self.dog = machine.WDT(timeout=self.settings["watchdog_ms"])
+            try:
+                self.dog = machine.WDT(timeout=self.settings["watchdog_ms"])
+            except Exception as error:
+                log.say("no watchdog: %s" % error)
         while not self.leave:
             wait_ms = self.step()
             if not wait_ms:
@@ -201,11 +204,13 @@ def open_port(settings):
         from spinet.ports.w5500 import W5500 as Driver
 
     pins = settings["pins"]
+    if not config.connected(pins["cs"]):
+        raise ValueError("pins.cs: the chip needs one")
     return Driver(
         open_bus(settings["spi"], _FASTEST[chip]),
-        cs=machine.Pin(pins["cs"], machine.Pin.OUT, value=1),
-        reset=_pin(pins["reset"], machine.Pin.OUT, value=1),
-        irq=_pin(pins["irq"], machine.Pin.IN, machine.Pin.PULL_UP),
+        cs=_pin(pins, "cs", machine.Pin.OUT, value=1),
+        reset=_pin(pins, "reset", machine.Pin.OUT, value=1),
+        irq=_pin(pins, "irq", machine.Pin.IN, machine.Pin.PULL_UP),
         mac=settings["mac"] or None,
     )
 
@@ -213,7 +218,7 @@ def open_port(settings):
 def open_bus(bus, fastest):
     """The SPI bus of the settings `bus`, at their clock or at `fastest` Hz."""
     # Where the firmware chooses the pins of a bus it takes none.
-    lines = {name: machine.Pin(bus[name]) for name in ("sck", "mosi", "miso")
+    lines = {name: config.pin("spi." + name, bus[name]) for name in ("sck", "mosi", "miso")
              if config.connected(bus[name])}
     return machine.SPI(bus["id"], baudrate=min(bus["baudrate"], fastest), polarity=0, phase=0,
                        **lines)
@@ -228,8 +233,9 @@ def clock(spi, asked):
     return int(said[:n] or asked)
 
 
-def _pin(number, *how, **value):
-    return machine.Pin(number, *how, **value) if config.connected(number) else None
+def _pin(pins, name, *how, **value):
+    number = pins[name]
+    return config.pin("pins." + name, number, *how, **value) if config.connected(number) else None
 
 
 def set_clock(t):
@@ -247,9 +253,6 @@ def services(nic, settings):
     stack = nic.stack
     running = []
     wanted = settings["services"]
-    for name in wanted:
-        if name not in _ORDER:
-            log.say("no such service: %r" % name)
     for name in _ORDER:
         if name not in wanted:
             continue
@@ -262,8 +265,11 @@ def services(nic, settings):
                 running.append(Server(stack, name, port, small.TCP[name]))
             if name in small.DATAGRAM:
                 running.append(small.DATAGRAM[name](stack, port))
-        except (ImportError, OSError, TypeError, ValueError) as error:
-            log.say("service %s on port %r: %s" % (name, port, error))
+        except (ImportError, MemoryError, OSError) as error:
+            from app.console import why
+
+            log.say("service %s on port %d: %s" % (
+                name, port, why(error) if isinstance(error, OSError) else error))
     return running
 
 

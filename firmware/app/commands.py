@@ -103,15 +103,14 @@ def cmd_ip(c, words):
         board.apply_address(nic, settings)
         note_change(c, "address by DHCP")
         return
-    address, length = address_at(c, 1, config.host_address)
+    address_at(c, 1, config.host_address)
     gateway = ""
     if len(words) == 3:
         gateway = addr.fmt(address_at(c, 2))
-        if [a & m for a, m in zip(addr.parse(gateway), addr.mask(length))] != [
-                a & m for a, m in zip(address, addr.mask(length))]:
-            raise Wrong("%s: the gateway is not in the network of %s" % (gateway, words[1]), 2)
-        if gateway == addr.fmt(address):
-            raise Wrong("%s: the gateway is another host, not this one" % gateway, 2)
+        try:
+            config.check_gateway(gateway, words[1])
+        except ValueError as error:
+            raise Wrong(str(error), 2)
     settings["address"] = words[1]
     settings["gateway"] = gateway
     board.apply_address(nic, settings)
@@ -237,7 +236,9 @@ def cmd_reset(c, words):
 
 def cmd_reboot(c, words):
     at_most(words, 1)
-    if c.changed and "now" not in words:
+    if len(words) == 2:
+        unique(words[1], ("now",), 1)
+    elif c.changed:
         raise Wrong("there are changes that are not saved: `save`, or `reboot now`")
     c.put("restarting", reboot=True)
     return restart(c)
@@ -343,7 +344,8 @@ def unique(text, names, at):
     if found:
         raise Wrong("%s may be %s" % (text, ", ".join(found)), at)
     if at:
-        raise Wrong("%s: not one of %s" % (addr.quote(text), ", ".join(names)), at)
+        raise Wrong("%s: not %s%s" % (
+            addr.quote(text), "one of " if len(names) > 1 else "", ", ".join(names)), at)
     raise Wrong("no such command; `help` lists them", at)
 
 
@@ -362,6 +364,8 @@ def complete(c, line):
         return [row[0] for row in TABLE]
     if words[0] == "help":
         return [row[0] for row in TABLE] if len(words) == 2 else []
+    if words[0] == "set" and len(words) == 3:
+        return config.choices(words[1])
     if words[0] in ("get", "set"):
         return list(config.keys()) if len(words) == 2 else []
     for row in TABLE:

@@ -7,7 +7,7 @@ A missing file means defaults; a broken one its last good copy (see store.py); a
 kind is reported in words and its default stands, so that a board always comes up.
 """
 from app import log, store
-from app.files import opened
+from app.files import FILES, opened
 from spinet import addr, lan
 
 FILE = "netcfg.json"
@@ -31,9 +31,12 @@ DEFAULTS = {
     "safe_pin": -1,                 # held low at the start: safe mode
 }
 
-# Replaced by the names of others, not filled up with defaults.
+# Those that are named hold, without the others' defaults.
 _OPEN = ("services",)
 _PINS = ("sck", "mosi", "miso", "cs", "reset", "irq", "tx", "rx", "safe_pin")
+_CHIPS = ("w5500", "enc28j60")
+_PLACES = ("stdio", "uart", "off")
+_MAY_BE_NONE = ("mac", "gateway", "dns", "ntp", "watchdog_ms")
 
 
 def load(path=FILE):
@@ -48,7 +51,7 @@ def load_old(path=FILE):
     """The settings of the last good copy.  OSError if there is none."""
     found, complaint = store.read(path + store.OLD)
     if found is None:
-        raise OSError("%s: %s" % (path + store.OLD, complaint))
+        raise OSError("no last good copy: %s: %s" % (path + store.OLD, complaint))
     return complete(found, path + store.OLD)
 
 
@@ -62,12 +65,14 @@ def complete(found, path=FILE):
         except ValueError as error:
             log.say("%s: 'board': %s" % (path, error))
     settings = overlay(base, found, path)
-    for key in _CHECKS:
+    if settings["address"] != "dhcp":
         try:
-            check(key, settings[key])
+            check_gateway(settings["gateway"], settings["address"])
         except ValueError as error:
-            log.say("%s: %r: %s, using %r" % (path, key, error, base[key]))
-            settings[key] = base[key]
+            log.say("%s: 'gateway': %s, using ''" % (path, error))
+            settings["gateway"] = ""
+    if settings["password"] and not _is_hash(settings["password"]):
+        settings["password"] = hashed(settings["password"])     # someone wrote it by hand
     return settings
 
 
@@ -77,10 +82,23 @@ def read_profile(name):
         raise ValueError("%s: not the name of a profile" % addr.quote(name))
     profile, complaint = store.read(BOARDS + name + ".json", opened)
     if profile is None:
-        raise ValueError("no profile %s.json in %s (%s)" % (addr.quote(name), BOARDS, complaint))
+        raise ValueError("%s: %s" % (addr.quote(name), "there is no such profile, but %s" % (
+            ", ".join(profiles()) or "none") if complaint == "none" else complaint))
     profile.pop("about", None)
     profile["board"] = name
     return profile
+
+
+def profiles():
+    """The names of the profiles that there are."""
+    import os
+
+    try:
+        names = os.listdir(BOARDS)
+    except OSError:
+        names = []
+    names = names + [path[len(BOARDS):] for path in FILES if path.startswith(BOARDS)]
+    return sorted(set([name[:-5] for name in names if name.endswith(".json")]))
 
 
 def save(settings, path=FILE):
@@ -108,46 +126,59 @@ def difference(base, settings):
     return changed
 
 
-def overlay(defaults, found, where):
-    """`defaults` with the values of `found`; what does not fit is reported and left out.
-
-    `services` may name any subset: only those named run.
-    """
-    if not isinstance(found, dict):
-        log.say("%s: expected an object, using defaults" % where)
-        found = {}
+def overlay(base, found, where, group=""):
+    """`base` with the values of `found`; what does not fit is reported and left out."""
     settings = {}
-    for key in defaults:
-        default = defaults[key]
-        value = found.get(key, default)
-        if not fits(key, value, default):
-            log.say("%s: %r should be %s, using %r" % (where, key, _KIND[type(default)], default))
-            value = default
-        elif isinstance(default, dict) and key not in _OPEN:
-            value = overlay(default, value, where + " " + key)
-        settings[key] = value.copy() if isinstance(value, (dict, list)) else value
+    for key in base:
+        name = group + key
+        value = found.get(key, base[key])
+        try:
+            check(name, value)
+        except ValueError as error:
+            instead = "defaults" if isinstance(base[key], dict) else repr(base[key])
+            log.say("%s: %r: %s, using %s" % (where, name, error, instead))
+            value = base[key]
+        if isinstance(value, dict):
+            below = base[key]
+            if key in _OPEN:
+                below = {part: DEFAULTS[key][part] for part in DEFAULTS[key] if part in value}
+            value = overlay(below, value, where, key + ".")
+        settings[key] = value.copy() if isinstance(value, list) else value
     for key in found:
-        if key not in defaults:
-            log.say("%s: unknown setting %r ignored" % (where, key))
+        if key not in base:
+            log.say("%s: unknown setting %r ignored" % (where, group + key))
     return settings
 
 
-def fits(key, value, default):
-    """Whether `value` is of the kind that `key` has."""
-    if key in _PINS and isinstance(value, (int, str)) and not isinstance(value, bool):
-        return True
-    return isinstance(value, type(default)) and not isinstance(value, bool)
+def check(name, value):
+    """ValueError, in words, if the setting `name` cannot be `value`."""
+    group, dot, part = name.partition(".")
+    default = DEFAULTS[group][part] if dot else DEFAULTS[group]
+    kind = (int, str) if (part or group) in _PINS else type(default)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError("not " + _KIND[kind])
+    rule = _RULES.get(name) or _RULES.get(group + dot)
+    if rule is None or not value and name in _MAY_BE_NONE:
+        return
+    if not isinstance(rule, tuple):
+        rule(value)
+    elif not rule[0] <= value <= rule[1]:
+        raise ValueError("%d is not within %d and %d" % (value, rule[0], rule[1]))
 
 
-def check(key, value):
-    """ValueError, in words, if the setting `key` of the first level cannot be `value`."""
-    if value and key in _CHECKS:
-        _CHECKS[key](value)
-
-
-def connected(pin):
+def connected(number):
     """Whether a pin's setting names a pin."""
-    return pin != "" and pin != -1
+    return number != "" and number != -1
+
+
+def pin(name, number, *how, **value):
+    """The `machine.Pin` of the setting `name`.  ValueError, in words, if the board has no such."""
+    from machine import Pin
+
+    try:
+        return Pin(number, *how, **value)
+    except (ValueError, TypeError) as error:
+        raise ValueError("%s: there is no pin %s here (%s)" % (name, number, error))
 
 
 # -- one setting by its name in dots, as a person types it -------------------
@@ -163,46 +194,48 @@ def keys():
             yield key
 
 
+def choices(name):
+    """What the setting may be, where that can be listed."""
+    if name == "board":
+        return profiles()
+    return list({"chip": _CHIPS, "console.on": _PLACES}.get(name, ()))
+
+
 def get(settings, name):
     """The value of a setting.  ValueError if there is no such setting."""
     key, dot, part = name.partition(".")
-    value = settings.get(key)
-    if key not in DEFAULTS or dot and not isinstance(value, dict):
+    default = DEFAULTS.get(key)
+    if default is None or dot and not (isinstance(default, dict) and part in default):
         raise ValueError("%s: there is no such setting" % addr.quote(name))
-    if not dot:
-        return value
-    if key in _OPEN:
-        return value.get(part, "off")
-    if part not in value:
-        raise ValueError("%s: there is no such setting" % addr.quote(name))
-    return value[part]
+    return settings[key].get(part, "off") if dot else settings[key]
 
 
 def put(settings, name, text):
     """Set a setting to what `text` says.  ValueError, in words, if that cannot be."""
-    get(settings, name)
-    key, dot, part = name.partition(".")
-    if dot:
-        group = settings[key].copy()
-        if key in _OPEN and text == "off":
-            group.pop(part, None)
-        else:
-            default = DEFAULTS[key].get(part, 0)
-            group[part] = value_of(part, text, default)
-        check(key, group)
-        settings[key] = group
-        return
-    if isinstance(DEFAULTS[key], dict):
+    default = get(DEFAULTS, name)
+    if isinstance(default, dict):
         raise ValueError("%s: name one of its parts, such as %s.%s" % (
-            name, name, sorted(DEFAULTS[key])[0]))
-    value = hashed(text) if key == "password" else value_of(key, text, DEFAULTS[key])
-    check(key, value)
-    if key == "board" and value:
-        profile = read_profile(value)
-        base = overlay(DEFAULTS, profile, BOARDS + value)
-        for part in profile:
-            settings[part] = base[part]
-    settings[key] = value
+            name, name, sorted(default)[0]))
+    key, dot, part = name.partition(".")
+    group = settings[key].copy() if dot else settings
+    if key in _OPEN and text == "off":
+        group.pop(part, None)
+    else:
+        value = hashed(text) if key == "password" else value_of(part or key, text, default)
+        check(name, value)
+        if (part or key) in _PINS and connected(value):
+            try:
+                pin(name, value)
+            except ImportError:
+                pass                # this is no board
+        if key == "board" and value:
+            profile = read_profile(value)
+            base = overlay(DEFAULTS, profile, BOARDS + value)
+            for taken in profile:
+                settings[taken] = base[taken]
+        group[part or key] = value
+    if dot:
+        settings[key] = group
 
 
 def value_of(key, text, default):
@@ -242,11 +275,28 @@ def matches(password, kept):
     return hashed(password, kept.partition("$")[0]) == kept
 
 
+def _is_hash(kept):
+    return len(kept) == 81 and kept[16] == "$"
+
+
 # -- what a value must be ------------------------------------------------------
 
 def _check_address(text):
     if text != "dhcp":
         host_address(text)
+
+
+def check_gateway(gateway, address):
+    """ValueError if the gateway, "" for none, is not another host in the network of an address."""
+    if not gateway:
+        return
+    octets = addr.parse(gateway)
+    host, length = addr.parse_cidr(address)
+    mask = addr.mask(length)
+    if [a & m for a, m in zip(octets, mask)] != [a & m for a, m in zip(host, mask)]:
+        raise ValueError("%s: the gateway is not in the network of %s" % (gateway, address))
+    if octets == host:
+        raise ValueError("%s: the gateway is another host, not this one" % gateway)
 
 
 def host_address(text):
@@ -268,8 +318,9 @@ def host_address(text):
 
 
 def _check_chip(name):
-    if name not in ("w5500", "enc28j60"):
-        raise ValueError("%s: not a chip with a driver (w5500, enc28j60)" % addr.quote(name))
+    if name not in _CHIPS:
+        raise ValueError("%s: not a chip with a driver (%s)" % (
+            addr.quote(name), ", ".join(_CHIPS)))
 
 
 def _check_hostname(name):
@@ -285,28 +336,41 @@ def _check_dns(servers):
         addr.parse(server)
 
 
+def _check_mac(text):
+    octets = addr.mac(text)
+    if octets[0] & 1 or not any(octets):
+        raise ValueError("%s: no single host has such an address" % text)
+
+
 def _check_ntp(servers):
     for server in servers:
-        if not isinstance(server, str) or not server:
-            raise ValueError("a server is an address or a name")
+        check_host(server)
 
 
-def _check_console(console):
-    if console["on"] not in ("stdio", "uart", "off"):
-        raise ValueError("on is stdio, uart or off")
+def check_host(text):
+    """ValueError if it is neither an address nor, as far as can be seen, a name."""
+    if not isinstance(text, str) or not text:
+        raise ValueError("a server is an address or a name")
+    if not [letter for letter in text if letter not in "0123456789.:/"]:
+        addr.parse(text)
+    elif " " in text or ".." in text or text[0] == ".":
+        raise ValueError("%s: not a name" % addr.quote(text))
 
 
-def _check_watchdog(ms):
-    if not 1000 <= ms <= 8388:
-        raise ValueError("a watchdog's time is 1000 to 8388 ms, 0 for none")
+def _check_console(on):
+    if on not in _PLACES:
+        raise ValueError("%s: not one of %s" % (addr.quote(on), ", ".join(_PLACES)))
 
 
-_CHECKS = {
-    "chip": _check_chip, "address": _check_address, "gateway": addr.parse, "mac": addr.mac,
-    "hostname": _check_hostname, "dns": _check_dns, "ntp": _check_ntp,
-    "console": _check_console, "watchdog_ms": _check_watchdog,
+_RULES = {
+    "chip": _check_chip, "address": _check_address, "gateway": addr.parse, "mac": _check_mac,
+    "hostname": _check_hostname, "dns": _check_dns, "ntp": _check_ntp, "console.on": _check_console,
+    # A number, from, to: of Hz, bit/s, ms, and of any service's port.
+    "spi.baudrate": (100000, 100000000), "console.baudrate": (300, 4000000),
+    "watchdog_ms": (1000, 8388), "services.": (1, 65535),
 }
-_KIND = {dict: "an object", str: "a text", int: "a whole number", list: "a list"}
+_KIND = {dict: "an object", str: "a text", int: "a whole number", list: "a list",
+         (int, str): "the number or name of a pin"}
 
 
 def show(value):

@@ -41,7 +41,7 @@ class Console:
         self.json = False
         self.changed = False        # settings differ from what is saved
         self.follow = True          # log lines are shown as they come
-        self.locked = bool(board.settings["password"])
+        self.locked = bool(board.settings["password"]) and board.network    # not in safe mode
         self.words = []
         self._places = []           # columns of the words
         self._job = None
@@ -254,8 +254,9 @@ class Console:
 
 _ERRORS = {
     -2: "no such name, or no name server knows it", 12: "not enough memory",
-    19: "no network", 22: "the other end makes no sense", 13: "the other end is busy",
-    28: "no space left on flash", 99: "this host has no such address",
+    13: "this is a broadcast address", 19: "no network",
+    28: "no space left on flash", 98: "something else has this port",
+    99: "this host has no such address",
     101: "no route: without an address, or out of the network and without a gateway",
     103: "connection aborted", 104: "connection reset by the other end", 110: "no answer in time",
     111: "connection refused", 113: "the host does not answer on the network",

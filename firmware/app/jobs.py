@@ -3,11 +3,13 @@
 They are generators that the console steps; what they have open they close in a `finally`, so that
 Ctrl-C may end them anywhere.
 """
-from app.commands import at_most, network, number_at
+from app import config
+from app.commands import at_most, fault, network, number_at
 from app.console import Wrong, why
-from spinet.addr import fmt, parse
+from spinet.addr import fmt, parse, quote
 
 _LOOK_MS = 20
+_IPERF = {13: "the other end is busy", 22: "the other end makes no sense"}
 
 
 def need(c, i, what):
@@ -17,15 +19,20 @@ def need(c, i, what):
     return c.words[i]
 
 
+def check_host(text):
+    """Wrong if word 1, `text`, is neither an address nor a name."""
+    try:
+        config.check_host(text)
+    except ValueError as error:
+        raise Wrong(str(error), 1, fault(text, str(error)))
+
+
 def address_of(c, nic, text):
     """Steps: the address that a word says, by DNS if it is a name; text."""
     try:
         return fmt(parse(text))
-    except ValueError as error:
-        if not [letter for letter in text if letter not in "0123456789.:/"]:
-            from app.commands import fault
-
-            raise Wrong(str(error), 1, fault(text, str(error)))
+    except ValueError:
+        check_host(text)
     from spinet.dns import resolver
 
     names = resolver(nic.stack)
@@ -172,6 +179,8 @@ def ntp(c, words):
     servers = words[1:] or c.board.settings["ntp"] or [fmt(s) for s in nic.stack.ntp_servers]
     if not servers:
         raise Wrong("no server is known: `ntp SERVER`, or `set ntp SERVER`")
+    if len(words) > 1:
+        check_host(words[1])
     query = sntp.ask(nic.stack, *servers)
     try:
         while not query.done:
@@ -222,10 +231,9 @@ def iperf(c, words):
             options["seconds"] = number_at(c, i, 1, 3600, 5)
     host, colon, port = host.partition(":")
     if colon:
-        try:
-            options["port"] = int(port)
-        except ValueError:
-            raise Wrong("%s is not a port" % port, 1, len(host) + 1)
+        if not port.isdigit() or not 0 < int(port) < 65536:
+            raise Wrong("%s is not a port" % quote(port), 1, len(host) + 1)
+        options["port"] = int(port)
     address = yield from address_of(c, nic, host)
     c.put("measuring for %d s; Ctrl-C ends it" % options["seconds"], seconds=options["seconds"])
     task = tool.Client(nic.stack, address, **options)
@@ -235,7 +243,7 @@ def iperf(c, words):
     finally:
         task.close()
     if task.error:
-        raise Wrong("%s: %s" % (host, why(OSError(task.error))))
+        raise Wrong("%s: %s" % (host, _IPERF.get(task.error) or why(OSError(task.error))))
     _show_result(c, task.result)
 
 

@@ -4,6 +4,8 @@ import select
 import sys
 import time
 
+from app import config, log
+
 _CHUNK = 64
 _STUCK_MS = 100
 
@@ -65,10 +67,11 @@ class Uart:
     pollable = None
 
     def __init__(self, settings):
-        from machine import UART, Pin
+        from machine import UART
 
-        self._uart = UART(settings["uart"], baudrate=settings["baudrate"],
-                          tx=Pin(settings["tx"]), rx=Pin(settings["rx"]), rxbuf=256)
+        self._uart = UART(settings["uart"], baudrate=settings["baudrate"], rxbuf=256,
+                          tx=config.pin("console.tx", settings["tx"]),
+                          rx=config.pin("console.rx", settings["rx"]))
 
     def open(self, on):
         """There is no prompt here."""
@@ -95,7 +98,15 @@ class Uart:
 
 
 def stream(settings):
-    """The stream that the settings of the console ask for, or None."""
+    """The stream that the settings of the console ask for, or None.
+
+    Where there is no such UART it is standard input and output: nobody is locked out.
+    """
     if settings["on"] == "off":
         return None
-    return Uart(settings) if settings["on"] == "uart" else Stdio()
+    if settings["on"] == "uart":
+        try:
+            return Uart(settings)
+        except Exception as error:
+            log.say("console on UART %d: %s; it is on stdio" % (settings["uart"], error))
+    return Stdio()

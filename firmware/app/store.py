@@ -19,14 +19,11 @@ NEW = ".new"
 def save(path, value):
     """Replace the file by `value`, a dict.  OSError if that failed: then the file is as it was."""
     _finish(path)
-    data = text(value)
-    with open(path + NEW, "w") as file:
-        file.write(data)
-        file.flush()
-        _sync(file)
-    with open(path + NEW) as file:
-        if file.read() != data:
-            raise OSError("%s: what was read back is not what was written" % path)
+    try:
+        _write(path + NEW, text(value))
+    except OSError:
+        _remove(path + NEW)     # of no use, and may fill the flash
+        raise
     # A broken file must not take the place of the last good copy.
     if read(path)[0] is not None:
         os.rename(path, path + OLD)
@@ -37,7 +34,10 @@ def save(path, value):
 
 def load(path):
     """(value, complaints): what is in the file or the best there is instead, None without any."""
-    _finish(path)
+    try:
+        _finish(path)
+    except OSError:
+        pass                    # what can be read is read, also where nothing can be written
     value, complaint = read(path)
     if value is not None:
         return value, []
@@ -54,7 +54,7 @@ def read(path, opener=None):
             value = json.loads(file.read())
     except OSError:
         return None, "none"
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, MemoryError) as error:
         return None, "not valid JSON (%s)" % error
     return (value, None) if isinstance(value, dict) else (None, "expected an object")
 
@@ -62,10 +62,7 @@ def read(path, opener=None):
 def erase(path):
     """Remove the file and its copies, the file itself last."""
     for name in (path + NEW, path + OLD, path):
-        try:
-            os.remove(name)
-        except OSError:
-            pass
+        _remove(name)
     _sync()
 
 
@@ -73,6 +70,24 @@ def text(value):
     """JSON with a line for each key, for people."""
     rows = ['  %s: %s' % (json.dumps(key), json.dumps(value[key])) for key in sorted(value)]
     return "{\n" + ",\n".join(rows) + "\n}\n"
+
+
+def _write(path, data):
+    """Write a file and read it back.  OSError if it is not on the medium then."""
+    with open(path, "w") as file:
+        file.write(data)
+        file.flush()
+        _sync(file)
+    with open(path) as file:
+        if file.read() != data:
+            raise OSError("%s: what was read back is not what was written" % path)
+
+
+def _remove(path):
+    try:
+        os.remove(path)
+    except OSError:
+        pass
 
 
 def _finish(path):

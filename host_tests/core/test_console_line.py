@@ -59,6 +59,7 @@ class Board:
 
     def __init__(self, password=""):
         self.settings = config.complete({"password": config.hashed(password)})
+        self.network = True
         self.nic = None
         self.why = "w5500: no chip"
         self.running = []
@@ -89,6 +90,21 @@ def test_commands_without_a_network_say_so():
         assert answer.startswith(command + "\r\n"), "it is echoed"
         assert "no network: w5500: no chip" in answer, answer
         assert answer.endswith("spinet> "), answer
+
+
+def test_a_board_without_a_watchdog_says_so_and_runs():
+    from app.board import Board as Whole
+
+    board = Whole(config.complete({"watchdog_ms": 5000}))
+
+    def step():
+        board.leave = True
+        return 0
+
+    board.step = step
+    del log.lines[:]
+    board.run()
+    assert "no watchdog: " in log.lines[0][1] and board.dog is None
 
 
 def test_no_column_is_off():

@@ -97,7 +97,7 @@ def test_configure_asks_again_until_it_makes_sense(desk):
         tmux.type("w5500-evb-pico")
         tmux.see("Name (spinet):")
         tmux.type("my board")
-        tmux.see("not a host's name: 'my board'")
+        tmux.see("'my board': a host's name is letters")
         tmux.type("desk-9")
         tmux.see("Address by DHCP [y/n] (y):")
         tmux.type("perhaps")

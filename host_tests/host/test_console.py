@@ -117,11 +117,23 @@ def test_log_is_shown_and_cleared(term):
     ("ping 10.0.2.300", "300", "ping: 10.0.2.300: octet 300 is over 255"),
     ("ping 10.0.2.2 1 2 3", "3", "ping: 3 is too much; see `help ping`"),
     ("set spi.id fast", "fast", "set: fast is not a whole number"),
+    ("set pins.cs 99", "99", "set: pins.cs: there is no pin 99 here (invalid pin)"),
+    ("set services.http 0", "0", "set: 0 is not within 1 and 65535"),
+    ("set services.gopher 70", "services.gopher",
+     "set: services.gopher: there is no such setting"),
+    ('set hostname ""', '""', "set: a host's name is 1 to 32 characters"),
+    ("set mac 01:00:00:00:00:01", "01:00:00:00:00:01",
+     "set: 01:00:00:00:00:01: no single host has such an address"),
     ("set colour red", "colour", "set: colour: there is no such setting"),
-    ("hostname -x", "-x", "hostname: not a host's name: -x"),
+    ("hostname -x", "-x", "hostname: -x: a host's name is letters, digits and, between them, -"),
     ("dns 1.2.3.4 1.2.3.x", "x", "dns: 1.2.3.x: x is not a decimal number"),
     ('set hostname "a', '"a', 'set: the closing " is missing'),
     ("iperf 10.0.2.2:x", "x", "iperf: x is not a port"),
+    ("iperf 10.0.2.2:70000", "70000", "iperf: 70000 is not a port"),
+    ("ntp 10.0.2.300", "300", "ntp: 10.0.2.300: octet 300 is over 255"),
+    ("ntp a..b", "a..b", "ntp: a..b: not a name"),
+    ("set ntp 10.0.2.300", "10", "set: 10.0.2.300: octet 300 is over 255"),
+    ("reboot soon", "soon", "reboot: soon: not now"),
 ])
 def test_an_error_says_what_is_wrong_and_where(term, command, place, complaint):
     lines = term.do(command)
@@ -319,6 +331,10 @@ def test_completion(term):
     term.see("\r\n" + PROMPT)
     term.key("get spi.b\t\r")
     term.see("33000000\r\n" + PROMPT)
+    term.key("set board w\t\x01\x0b")
+    term.see("set board w5500-evb-pico ")
+    term.key("set chip en\t\x15")
+    term.see("enc28j60 ")
 
 
 def test_ctrl_c_drops_a_line(term):
@@ -458,9 +474,9 @@ def test_password(tmp_path):
 
 
 def test_safe_mode_by_ctrl_c(tmp_path):
-    with Desk(tmp_path) as desk:
+    with Desk(tmp_path, settings={"password": "forgotten"}) as desk:
         term = desk.terminal
-        term.see(PROMPT)
+        term.see("password: ")
         desk.board.cut()
         for _ in range(40):             # as one who leans on the key
             term.key("\x03")

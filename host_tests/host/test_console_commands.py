@@ -11,8 +11,32 @@ import pytest
 from boards import SERVICES, name_answer, time_answer, udp_server
 from terminal import PROMPT, Desk
 
-# Command: what to type, and what the answer has: names of its records, or the error where it must
-# be refused.  What restarts the board or leaves the console is in test_console.py, in `ELSEWHERE`.
+# Command: a mistake, and what is said of it.
+MISTAKES = {
+    "help": ("help nothing", "help: nothing: no such command"),
+    "show": ("show", "show: show what? interfaces, arp, "),
+    "ip": ("ip 10.0.2.3/24 10.0.2.3", "ip: 10.0.2.3: the gateway is another host, not this one"),
+    "dhcp": ("dhcp anew", "dhcp: anew: not one of renew, release"),
+    "dns": ("dns auto 10.0.2.2", "dns: 10.0.2.2 is too much; see `help dns`"),
+    "hostname": ("hostname my.-desk", "hostname: my.-desk: a host's name is letters, digits and"),
+    "ntp": ("ntp 10.0.2.2.2", "ntp: 10.0.2.2.2: an IPv4 address is four numbers"),
+    "ping": ("ping", "ping: the host is missing; see `help ping`"),
+    "traceroute": ("traceroute 10.0.2.300", "traceroute: 10.0.2.300: octet 300 is over 255"),
+    "resolve": ("resolve a..b", "resolve: a..b: not a name"),
+    "iperf": ("iperf 10.0.2.2:70000", "iperf: 70000 is not a port"),
+    "capture": ("capture 0", "capture: 0 is not within 1 and 1000000"),
+    "get": ("get colour", "get: colour: there is no such setting"),
+    "set": ("set board mine", "set: mine: there is no such profile, but esp32-enc28j60, "),
+    "save": ("save all", "save: all is too much; see `help save`"),
+    "load": ("load older", "load: older: not old"),
+    "factory-reset": ("factory-reset", "factory-reset: this forgets all settings, also the pass"),
+    "reboot": ("reboot soon", "reboot: soon: not now"),
+    "log": ("log show", "log: show: not one of clear, on, off"),
+    "json": ("json no", "json: no: not one of on, off"),
+    "repl": ("repl now", "repl: now is too much; see `help repl`"),
+    "logout": ("logout", "logout: there is no password; `set password ...` makes one"),
+}
+# Command: what to type, and names that its records have.
 ROWS = {
     "help": ("help ping", {"command", "arguments", "help"}),
     "show": ("show memory", {"free"}),
@@ -20,23 +44,20 @@ ROWS = {
     "dhcp": ("dhcp", {"state"}),
     "dns": ("dns", {"dns"}),
     "hostname": ("hostname", {"hostname"}),
-    "ntp": ("ntp 10.0.2.2.2", "10.0.2.2.2"),
-    "ping": ("ping 10.0.2.2 1", {"answered", "ms_max"}),
-    "traceroute": ("traceroute 10.0.2.300", "300"),
-    "resolve": ("resolve a..b", "a..b"),
-    "iperf": ("iperf 10.0.2.2:70000", "70000"),
-    "capture": ("capture 0", "0 is not within"),
     "get": ("get chip", {"setting", "value"}),
     "set": ("set hostname desk", {"set"}),
     "save": ("save", {"saved"}),
     "load": ("load", {"loaded"}),
-    "factory-reset": ("factory-reset", "forgets all settings"),
     "log": ("log", {"text"}),
     "json": ("json on", set()),
-    "logout": ("logout", "there is no password"),
 }
-ELSEWHERE = {"repl": "test_repl_is_beside_and_the_network_goes_on",
-             "reboot": "test_reboot_keeps_what_was_saved_and_factory_reset_forgets_it"}
+# Command: the test of what it does, here or in test_console.py, where it takes more than a line.
+ELSEWHERE = {"ping": "test_ping", "traceroute": "test_traceroute", "resolve": "test_resolve",
+             "ntp": "test_ntp", "iperf": "test_iperf", "logout": "test_password",
+             "capture": "test_capture_ends_after_its_seconds",
+             "repl": "test_repl_is_beside_and_the_network_goes_on",
+             "reboot": "test_reboot_and_factory_reset",
+             "factory-reset": "test_reboot_and_factory_reset"}
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +72,12 @@ def program(tmp_path_factory):
         desk.terminal.see(PROMPT)
 
 
-def test_no_command_is_without_a_test(program):
+def test_no_command_is_without_tests(program):
     records, _ = program.ask("help")
-    assert {record["command"] for record in records} == set(ROWS) | set(ELSEWHERE)
-    source = (pathlib.Path(__file__).parent / "test_console.py").read_text()
+    commands = {record["command"] for record in records}
+    assert commands == set(MISTAKES) == set(ROWS) | set(ELSEWHERE)
+    here = pathlib.Path(__file__)
+    source = here.read_text() + here.with_name("test_console.py").read_text()
     for name in ELSEWHERE.values():
         assert "\ndef %s(" % name in source
 
@@ -63,11 +86,15 @@ def test_no_command_is_without_a_test(program):
 def test_for_a_program(program, name):
     line, wanted = ROWS[name]
     records, end = program.ask(line)
-    if isinstance(wanted, str):
-        assert not end["ok"] and wanted in end["error"], (records, end)
-        return
     assert end == {"ok": True}, (records, end)
     assert wanted <= {key for record in records for key in record}, records
+
+
+@pytest.mark.parametrize("name", sorted(MISTAKES))
+def test_a_mistake(program, name):
+    line, wanted = MISTAKES[name]
+    records, end = program.ask(line)
+    assert records == [] and not end["ok"] and end["error"].startswith(wanted), (records, end)
 
 
 @pytest.mark.parametrize("subject, wanted", [
@@ -77,6 +104,7 @@ def test_for_a_program(program, name):
     ("services", {"name", "port", "open", "served"}), ("memory", {"free"}),
     ("board", {"runtime", "spi_hz", "network"})])
 def test_show(program, subject, wanted):
+    program.ask("ping 10.0.2.2 1")      # so that there is somebody to know
     records, end = program.ask("show " + subject)
     assert end == {"ok": True} and wanted <= {key for record in records for key in record}, records
 

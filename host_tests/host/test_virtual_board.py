@@ -287,7 +287,7 @@ def test_the_board_reaches_servers_of_the_host(tmp_path, runtime):
 @pytest.mark.parametrize("text, complaint", [
     ("{", "not valid JSON"), ('{"adress": 1}', "unknown setting 'adress'"),
     ('{"address": "10.0.0.300/24"}', "'address': "),
-    ('{"hostname": 5}', "'hostname' should be a text"), ("[]", "expected an object")])
+    ('{"hostname": 5}', "'hostname': not a text"), ("[]", "expected an object")])
 def test_a_broken_configuration_is_reported_and_the_board_comes_up(tmp_path, text, complaint):
     lab = Lab(tmp_path, "cpython")
     (tmp_path / "netcfg.json").write_text(text)

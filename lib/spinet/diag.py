@@ -108,6 +108,8 @@ class Ping(_Probe):
             self._ear.sendto(out, 0, len(out), self.address)
         except OSError as e:
             self.errors.append((n, -1, e.errno, ""))
+            if len(self.errors) == self.count:
+                self.stack.timers.arm(self, 0)      # there is nothing to wait for
 
     def heard(self, buf, h, s, end):
         """An ICMP message; perhaps an answer."""

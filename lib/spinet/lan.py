@@ -40,11 +40,12 @@ def hostname(name=None):
     if not 0 < len(name) <= 32:
         raise ValueError("a host's name is 1 to 32 characters")
     for label in name.split("."):
-        if not label or label[0] == "-" or label[-1] == "-":
-            raise ValueError("not a host's name: %s" % addr.quote(name))
+        good = label and label[0] != "-" and label[-1] != "-"
         for c in label:
-            if not ("a" <= c <= "z" or "A" <= c <= "Z" or "0" <= c <= "9" or c == "-"):
-                raise ValueError("not a host's name: %s" % addr.quote(name))
+            good = good and ("a" <= c <= "z" or "A" <= c <= "Z" or "0" <= c <= "9" or c == "-")
+        if not good:
+            raise ValueError("%s: a host's name is letters, digits and, between them, -"
+                             % addr.quote(name))
     _hostname = name
     return None
 

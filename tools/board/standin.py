@@ -55,6 +55,8 @@ class _Pins:
     IRQ_FALLING = 4
 
     def __call__(self, number, mode=-1, pull=-1, value=None, **options):
+        if isinstance(number, int) and not 0 <= number < 30:
+            raise ValueError("invalid pin")         # as a Pico says it
         pin = _pins.get(number)
         if pin is None:
             held = str(number) in (os.getenv("SPINET_BOARD_LOW") or "").split(",")
