@@ -2,6 +2,7 @@
 import enc28j60_kit
 import w5500_kit
 from chips.bus import ChipSelect
+from chips.rig import Lock
 from kit import raises
 from w5500_kit import frame, survives
 
@@ -142,24 +143,6 @@ def test_clock_too_fast(Board):
     b.port = b.driver()
     b.wait_link()
     assert survives(b)
-
-
-class Lock:
-    """As `_thread` has them."""
-
-    def __init__(self):
-        self.held = False
-
-    def acquire(self, blocking=True):
-        if self.held:
-            assert not blocking
-            return False
-        self.held = True
-        return True
-
-    def release(self):
-        assert self.held
-        self.held = False
 
 
 class Display:
