@@ -619,6 +619,33 @@ def test_inform_asks_for_the_rest():
     assert [x.kind for x in h.take()] == [m.INFORM] * 4 and not h.stack.udp.ports
 
 
+def test_inform_ends_with_the_link():
+    h = Host(start=False)
+    h.ip.add_address("10.0.0.5/24")
+    h.client.inform()
+    h.client.link_down()
+    h.client.link_up()
+    h.take()
+    h.run(100000)
+    assert not h.take() and h.state() == d.IDLE, "it never asks for an address"
+
+
+def test_no_memory_for_a_message_is_a_message_later():
+    h = Host(start=False)
+    random = h.stack.random
+
+    def none(n):
+        raise MemoryError
+
+    h.client.start()
+    h.stack.random = none
+    h.run(3000)
+    assert not h.take() and h.client.count["no_memory"] == 4
+    h.stack.random = random
+    h.run(1000)
+    h.one(m.DISCOVER)
+
+
 def test_two_interfaces_of_one_host():
     h = Host()
     other = Alone()

@@ -286,6 +286,19 @@ def test_refusals_and_closed_ports_do_not_wait():
     assert n.clock.now == began
 
 
+def test_no_memory_for_a_question_is_a_try_lost():
+    n, server, r = host({("example.com", A): [a("example.com", 1)]})
+    random = n.stack.random
+
+    def once(size):
+        n.stack.random = random
+        raise MemoryError
+
+    n.stack.random = once
+    assert r.resolve("example.com") == ["192.0.2.1"]
+    assert r.count["no_memory"] == 1 and len(server.asked) == 1
+
+
 def test_gives_up_after_all_rounds():
     n = Answering()
     n.stack.dns_servers = [SERVER, OTHER]

@@ -193,3 +193,12 @@ def test_two_interfaces_are_told_apart():
     assert n.stack.stats()["eth1.ip"]["rx"] == 0
     n.stack.remove(ip)
     assert n.stack.path(b"\xac\x10\0\2", 17) is None
+
+
+def test_an_interface_gets_a_name_that_is_free():
+    from net import End
+    n = Lone()
+    n.stack.add(End(b"\x02\0\0\0\0\x07"))
+    n.stack.remove(n.ip)
+    n.stack.add(End(b"\x02\0\0\0\0\x08"))
+    assert n.stack.names == ["lo", "eth1", "eth0"]

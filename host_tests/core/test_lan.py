@@ -323,6 +323,7 @@ def test_deinit():
     b = Board().up()
     b.nic.deinit()
     assert b.said[-1] == "closed" and b.ip not in b.stack.interfaces
+    assert not b.stack.services, "nor is the DHCP client kept"
     b.nic.deinit()
     assert b.said.count("closed") == 1
     for close in (LAN.deinit, lambda nic: nic.stack.close()):

@@ -50,6 +50,33 @@ def test_responder():
     assert (count["rx"], count["tx"], count["ignored"], count["malformed"]) == (3, 3, 5, 2)
 
 
+def test_an_address_that_is_lost():
+    n = Answering()
+    llmnr.Responder(n.stack, "board")
+    n.run(1000)
+    n.take()
+    n.ip.set_ipv4("0.0.0.0")
+    for name, kind in (("board", A), ("1.0.0.10.in-addr.arpa", PTR)):
+        n.group(ask(name, kind), port=5355, group="224.0.0.252", sport=4000)
+        n.poll()
+    assert n.take() == [] and n.stack.services["llmnr"].count["ignored"] == 2
+
+
+def test_a_full_heap_costs_a_try_only():
+    n = Answering()
+    query = llmnr.Query(n.stack, "x")
+    query.sendto = full
+    n.run(150)
+    assert not n.take() and query.count["no_memory"] == 2
+    del query.sendto
+    n.run(1000)
+    assert len(n.take()) == 1 and query.done
+
+
+def full(*args):
+    raise MemoryError
+
+
 def test_two_of_ours():
     net = Net()
     b = llmnr.Responder(net.b, "desk")

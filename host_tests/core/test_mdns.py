@@ -390,12 +390,44 @@ def test_resolves_local_names():
     assert mdns.mdns(net.a).ask("board.local", AAAA) == [] and net.elapsed - began < 500
     net.run(121000)
     assert dns_lookup(net.a, "board.local") == ["10.0.0.2"]
-    mdns.mdns(net.b).close()
+    m = mdns.mdns(net.b)
+    m.close()
+    assert mdns.mdns(net.b) is not m, "a closed one is of no use"
     net.run(100)
     assert raises(OSError, dns_lookup, net.a, "board.local").errno == -2
     assert not mdns.mdns(net.a).queries
     s = net.a.socket(socket.SOCK_DGRAM)
     assert raises(OSError, s.connect, ("gone.local", 80)).errno == -2
+
+
+def test_a_full_heap_costs_a_question_only():
+    n = Answering()
+    m = mdns.mdns(n.stack)
+    n.run(1000)
+    n.take()
+    send = m.send
+
+    def full(w):
+        m.send = send
+        raise MemoryError
+
+    m.send = full
+    query = m.query(encode("x.local"), A)
+    n.run(2000)
+    assert not query.done and len(n.take()) == 1
+    n.run(4000)
+    assert query.done
+    n.take()
+    m.browse("_http._tcp")
+    m.send = full
+    n.run(500)
+    assert not n.take()
+    n.run(1500)
+    assert len(n.take()) == 1 and m.count["no_memory"] == 2
+    m.send = full
+    m.host("board")
+    n.run(5000)
+    assert "board.local A 10.0.0.1 120 flush" in messages(n)[-1].answers
 
 
 def test_browsing():

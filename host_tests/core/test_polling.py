@@ -47,7 +47,7 @@ def test_what_is_ready_is_told(select, near, far):
     poller.register(near, select.POLLIN)
     assert poller.poll(0) == []
     far.send(b"x")
-    assert poller.poll(1000) == [(near, IN)]
+    assert poller.poll(1000) == [(near, IN)] == poller.poll(None)
     assert [(s, e) for s, e in poller.ipoll(0)] == [(near, IN)]
     poller.modify(near, select.POLLIN | select.POLLOUT)
     assert poller.poll(0) == [(near, IN | OUT)]

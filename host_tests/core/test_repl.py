@@ -108,6 +108,27 @@ def test_a_password_without_end_is_kept_short():
     prompt.close()
 
 
+def test_a_guest_that_is_gone_before_the_greeting():
+    net, prompt = world()
+    for option in (False, True):
+        s = net.a.socket()
+        s.connect(("10.0.0.2", 23))
+        net.run(5)
+        if option:
+            s.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")     # SO_LINGER 0: a reset
+        s.close()
+        net.run(500)
+    assert prompt.session is None and prompt._guest is None
+    assert join(net).read(100).endswith(b"Password: "), "it lets others in"
+
+
+def test_a_line_that_is_no_text():
+    say = console()
+    assert b"SyntaxError" in say(b"\xfe\r")
+    assert say(b"'\xc3\xa4b\x7f\x7f'\r").endswith(b"\r\n''\r\n>>> "), "a letter of two bytes"
+    assert say(b"\x01print('\xfe')\x04").endswith(b"OK?\r\n\x04\x04>")
+
+
 def test_who_says_nothing_has_to_go():
     net, prompt = world(dupterm=Lent())
     s = join(net)

@@ -69,6 +69,18 @@ def test_too_long_on_the_way():
     assert query.done and query.time is None and query.count["refused"] == 1
 
 
+def test_no_memory_for_a_question_is_a_try_lost():
+    n = host(lambda sent: [answer(sent.data)], SERVER, b"\x0a\0\0\3")
+    random = n.stack.random
+
+    def once(size):
+        n.stack.random = random
+        raise MemoryError
+
+    n.stack.random = once
+    assert sntp.get(n.stack).server == "10.0.0.3"
+
+
 def test_eras():
     assert sntp.unix_of(2208988800) == 0
     assert sntp.unix_of(0xFFFFFFFF) == 2085978495

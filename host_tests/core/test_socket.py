@@ -106,6 +106,9 @@ def test_time_out_of_recv_and_accept_loses_nothing():
     began = net.elapsed
     assert raises(OSError, server.recv, 10).errno == ETIMEDOUT
     assert 100 <= net.elapsed - began <= 110
+    server.settimeout(0.0001)
+    assert raises(OSError, server.recv, 10).errno == ETIMEDOUT, "not as if it did not wait"
+    server.settimeout(0.1)
     client.send(b"later")
     assert server.recv(10) == b"later"
 

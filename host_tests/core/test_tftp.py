@@ -4,6 +4,7 @@ from kit import Random, raises
 
 from spinet import tftp
 from spinet.errors import EACCES, ETIMEDOUT
+from spinet.timers import Timer
 
 DATA = bytes(Random(9)(5000))
 
@@ -226,6 +227,16 @@ def test_errors():
     assert raises(OSError, tftp.get, n.stack, "10.0.0.2", "f", Full()).errno == 28
     n.poll()
     assert server.requests[-1] == ("error", 3), "the server is told"
+
+
+def test_called_from_within_poll_it_fails():
+    n, server = host({"a": DATA})
+    failed = []
+    timer = Timer()
+    timer.expire = lambda now: failed.append(raises(OSError, tftp.get, n.stack, "10.0.0.2", "a"))
+    n.stack.timers.arm(timer, 0)
+    n.run(5000)
+    assert failed[0].errno == ETIMEDOUT and not n.stack.udp.ports
 
 
 def test_options_that_were_not_asked_for_end_it():

@@ -5,7 +5,8 @@ from net import Net, checksum
 
 from spinet import socket
 from spinet.errors import (
-    EACCES, EADDRINUSE, EAGAIN, ECONNREFUSED, EDESTADDRREQ, EHOSTUNREACH, EMSGSIZE, ENETUNREACH,
+    EACCES, EADDRINUSE, EAGAIN, ECONNREFUSED, EDESTADDRREQ, EHOSTUNREACH, EINVAL,
+    EMSGSIZE, ENETUNREACH, ETIMEDOUT,
 )
 
 
@@ -245,6 +246,31 @@ def test_catch_all_endpoint_knows_what_was_asked_for():
     any.send_as(any.local, 53, any.peer, 5, b"answer", 0, 6)
     f, = n.take()
     assert f[26:30] == b"\x5d\xb8\xd8\x22" and f[34:38] == b"\0\x35\0\5" and f[42:48] == b"answer"
+
+
+def test_options_out_of_range():
+    net = Net()
+    s = net.a.socket(socket.SOCK_DGRAM)
+    for option, bad in ((socket.IP_TTL, (0, 256, -1)), (socket.IP_TOS, (-1, 256))):
+        for value in bad:
+            error = raises(OSError, s.setsockopt, socket.IPPROTO_IP, option, value)
+            assert error.errno == EINVAL, (option, value)
+        s.setsockopt(socket.IPPROTO_IP, option, 255)
+        assert s.getsockopt(socket.IPPROTO_IP, option) == 255
+    s.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0)
+
+
+def test_a_call_that_must_not_wait_does_not():
+    net = Net()
+    s = net.a.socket(socket.SOCK_DGRAM)
+    s.sendto(b"x", ("10.0.0.2", 9))
+    net.run(10)
+    net.ends[0].send = lambda buf, n: False
+    began = net.elapsed
+    error = raises(OSError, s.sendto, b"x", socket.MSG_DONTWAIT, ("10.0.0.2", 9))
+    assert error.errno == EAGAIN and net.elapsed == began
+    s.settimeout(0.1)
+    assert raises(OSError, s.sendto, b"x", 0, ("10.0.0.2", 9)).errno == ETIMEDOUT
 
 
 def test_closed_socket_leaves_its_port():

@@ -1,7 +1,7 @@
 """The W5500 driver against the strict model: what a board does, and what may happen to it."""
 import sys
 
-from chips.bus import SPI, ChipSelect, Pin, Time
+from chips.bus import SPI, Pin, Time
 from chips.faults import IMPOSTORS, Impostor
 from chips.w5500 import Violation, W5500Model
 from kit import Random, heap_locked, raises
@@ -10,7 +10,7 @@ from spinet.ethernet import Ethernet
 from spinet.ports.spichip import mac_address
 from spinet.ports.w5500 import W5500
 from spinet.timers import Timers
-from w5500_kit import BROADCAST, MAC, PEER, Board, Wire, frame
+from w5500_kit import BROADCAST, MAC, PEER, Board, Wire, frame, survives
 
 
 def test_bring_up():
@@ -26,71 +26,6 @@ def test_bring_up():
     assert regs[0] == 0xB4 and regs[3] == 0x42 and regs[0x1E] == 16 and regs[0x1F] == 16
     assert regs[0x2C] == 4
     assert b.counted(link_up=1, setup=1, reset=1, reopen=1)
-
-
-def test_frames_both_ways():
-    for irq in (True, False):
-        for instant in (True, False):
-            b = Board(irq=irq, instant=instant)
-            for k in range(60, 1515, 97):
-                data = frame(k, seed=k)
-                b.wire.put(data)
-                if not instant:
-                    b.time.sleep_ms(1)
-                assert b.poll() == 1 and b.got.pop() == data, "%d bytes in" % k
-                assert b.send(data)
-                if not instant:
-                    b.time.sleep_ms(1)
-                assert b.wire.sent.pop() == data, "%d bytes out" % k
-            assert b.wire.sent == []
-            b.counted()
-
-
-def test_short_frames_are_padded_with_zeros():
-    b = Board(instant=True)
-    b.out[0:1514] = frame(1514, seed=9)
-    for n in (14, 42, 59, 60):
-        assert b.port.send(b.out, n)
-        assert b.wire.sent.pop() == frame(1514, seed=9)[0:n] + bytes(60 - n), "no old data leaks"
-    b.counted(tx=4)
-
-
-def test_sizes_refused():
-    b = Board(instant=True)
-    big = bytearray(1600)
-    assert b.port.send(big, 1515) is True and b.port.send(big, 13) is True
-    assert b.port.sendv((big,)) is True
-    assert b.wire.sent == []
-    b.counted(tx_bad_size=3)
-
-
-def test_pieces():
-    b = Board(instant=True)
-    head = frame(54)
-    for n in (0, 5, 6, 7, 100, 1460):
-        body = frame(1460, seed=3)[0:n]
-        assert b.port.sendv((head, body))
-        data = head + body
-        assert b.wire.sent.pop() == data + bytes(max(0, 60 - len(data)))
-    b.counted(tx=6)
-
-
-def test_buffers_come_and_go():
-    """Any buffer may be sent from or received into; views are kept of the one mostly used."""
-    b = Board(instant=True)
-    others = [bytearray(frame(n, seed=n)) for n in (64, 61, 1514, 700, 121)]
-    for _ in range(3):
-        for o in others:
-            assert b.port.send(o, len(o)) and b.wire.sent.pop() == bytes(o)
-            assert b.send(frame(900)) and b.wire.sent.pop() == frame(900)
-    for _ in range(3):
-        assert b.port.send(others[2], 1514) and b.wire.sent.pop() == bytes(others[2])
-    small = bytearray(100)
-    b.wire.put(frame(100, seed=1), frame(101, seed=2), frame(99, seed=3))
-    assert b.port.recv(small) == 100 and bytes(small) == frame(100, seed=1)
-    assert b.port.recv(small) == 0, "does not fit"
-    assert b.port.recv(small) == 99 and bytes(small[0:99]) == frame(99, seed=3)
-    b.counted(rx_too_long=1, rx=2)
 
 
 def test_pointers_wrap():
@@ -154,28 +89,6 @@ def test_flood():
         b.sleep(2)
         assert b.got[-1] == frame(77), "it hears again"
         b.counted(rx=len(b.got), rx_full=b.port.count["rx_full"])
-
-
-def test_nothing_on_the_bus_while_the_line_is_high():
-    b = Board(irq=True)
-    b.poll()
-    b.spi.bytes = 0
-    for _ in range(50):
-        assert b.port.recv(b.buf) == 0
-    assert b.spi.bytes == 0, "the interrupt line says that there is nothing"
-    b.wire.put(frame(60))
-    b.time.advance(100000)
-    assert b.port.recv(b.buf) == 60 and b.spi.bytes
-
-
-def test_the_interrupt_handler_touches_no_bus():
-    b = Board(irq=True)
-    b.poll()
-    calls = b.spi.calls
-    assert not b.port._edge
-    b.wire.put(frame(60))
-    b.time.advance(100000)
-    assert b.port._edge and b.spi.calls == calls
 
 
 def test_link_is_asked_for_twice_a_second():
@@ -382,19 +295,6 @@ def test_slow_commands():
     b.counted()
 
 
-def survives(b, ms=4000):
-    """Traffic passes again within `ms`, both ways."""
-    b.wire.sent.clear()
-    while ms > 0:
-        b.wire.put(frame(222))
-        b.send(frame(111))
-        b.sleep(50)
-        ms -= 50
-        if b.got and b.got[-1] == frame(222) and frame(111) in b.wire.sent:
-            return True
-    raise AssertionError("dead: %r" % b.port.count)
-
-
 def test_chip_reset_under_way():
     """At any point of a drain the chip may lose all its registers."""
     for irq in (True, False):
@@ -465,25 +365,6 @@ def test_chip_reset_while_idle():
     b.wait_link()
     assert survives(b)
     assert b.chip.violations == []
-
-
-def test_unplugged_and_plugged_in_again():
-    for level in ("high", "low"):
-        for reset in (True, False):
-            b = Board(reset=reset)
-            b.wire.put(frame(60))
-            b.sleep(2)
-            b.chip.unplug(level)
-            for _ in range(30):
-                assert b.send(frame(60), tries=100)
-                b.sleep(100)
-            assert b.port.link() is False and b.port.count["absent"] >= 2
-            assert len(b.got) == 1, "noise is not a frame"
-            b.chip.replug()
-            b.sleep(2500)
-            b.wait_link()
-            assert survives(b)
-            assert b.chip.violations == [], "reset %s, MISO %s" % (reset, level)
 
 
 def test_single_registers_upset():
@@ -680,17 +561,6 @@ def absent(level):
     W5500(spi, spi.attach(chip), mac=MAC, clock=time.ticks_ms, sleep=time.sleep_ms)
 
 
-def test_clock_too_fast():
-    b = Board()
-    b.chip.shift_above = 15000000
-    e = raises(OSError, b.driver)
-    assert "0x02" in str(e) and "too fast" in str(e), str(e)
-    b.spi.init(10000000)
-    b.port = b.driver()
-    b.wait_link()
-    assert survives(b)
-
-
 def test_addresses():
     assert Board(instant=True, mac="02:00:00:00:00:05").port.mac == MAC
     assert Board(instant=True, mac="02-00-00-00-00-05").port.mac == MAC
@@ -782,77 +652,6 @@ def test_group_membership_drives_the_filter():
     link.leave(group)
     b.sleep(2)
     assert b.chip.sockets[0].mode == 0xB4
-
-
-class Lock:
-    """As `_thread` has them; `others` notes whether a chip was touched without it."""
-
-    def __init__(self):
-        self.held = False
-        self.taken = 0
-
-    def acquire(self, blocking=True):
-        if self.held:
-            assert not blocking
-            return False
-        self.held = True
-        self.taken += 1
-        return True
-
-    def release(self):
-        assert self.held
-        self.held = False
-
-
-class Display:
-    """Another device on the bus; wants its own clock."""
-
-    def __init__(self):
-        self.got = b""
-        self.rates = []
-
-    def select(self):
-        pass
-
-    def deselect(self):
-        pass
-
-    def service(self):
-        pass
-
-    def transfer(self, out, into, n, fill, baudrate):
-        self.got += bytes(out)
-        self.rates.append(baudrate)
-
-
-def test_shared_bus():
-    lock = Lock()
-    b = Board(lock=lock, spi_init={"baudrate": 20000000})
-    display = Display()
-    cs = ChipSelect(b.spi, display)
-    for k in range(20):
-        assert lock.acquire()
-        b.spi.init(4000000)
-        cs(0)
-        b.spi.write(b"pixels")
-        b.wire.put(frame(100, seed=k))
-        b.time.sleep_ms(1)
-        assert b.port.recv(b.buf) == 0 and b.send(frame(60)) is False, "the bus is busy"
-        b.port.link()
-        cs(1)
-        lock.release()
-        assert b.poll() == 1 and b.got.pop() == frame(100, seed=k)
-        assert b.send(frame(60, seed=k))
-        assert b.port.sendv((frame(60, seed=k), b"tail"))
-        assert not lock.held
-    b.time.sleep_ms(1)
-    assert display.got == b"pixels" * 20 and set(display.rates) == {4000000}
-    assert len(b.wire.sent) == 40
-    b.counted(bus_busy=b.port.count["bus_busy"])
-    assert b.port.count["bus_busy"] >= 40
-    b.spi.write(bytes(100))         # nobody is selected
-    b.port.close()
-    assert not lock.held
 
 
 def test_two_chips_on_one_bus():

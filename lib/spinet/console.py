@@ -69,10 +69,13 @@ class Console:
             self._friendly()
         elif c == 8 or c == 127:
             if self._line:
-                self._line = self._line[:-1]
+                n = len(self._line) - 1
+                while n and self._line[n] & 0xC0 == 0x80:
+                    n -= 1      # all bytes of a letter
+                self._line = self._line[:n]
                 self.write(b"\b \b")
         elif c == 13 or c == 10:
-            line = self._line.decode()
+            line = _text(self._line)
             self._line = bytearray()
             self.write(b"\r\n")
             self._enter(line)
@@ -115,7 +118,7 @@ class Console:
                 self._reset()
                 self.write(_RAW)
                 return
-            error = self._run(line.decode(), False)
+            error = self._run(_text(line), False)
             self.write(b"\x04")
             self._say(error)
             self.write(b"\x04>")
@@ -139,6 +142,14 @@ class Console:
         except (Exception, KeyboardInterrupt, SystemExit) as e:
             return _traceback(e)
         return ""
+
+
+def _text(line):
+    """Bytes as text; where they are no UTF-8, "?" stands for each that is not ASCII."""
+    try:
+        return line.decode()
+    except ValueError:
+        return "".join([chr(c) if c < 128 else "?" for c in line])
 
 
 def _traceback(error):

@@ -124,7 +124,7 @@ class Dhcp(Alarm):
         self.up = False
         if self.state == IDLE:
             return
-        if self.state == RELEASING:
+        if self.state in (RELEASING, INFORMING):
             self._idle()
             return
         self.ip.asking = False
@@ -181,7 +181,11 @@ class Dhcp(Alarm):
             if self.up:
                 self._rest(0)
         else:
-            self._act(lease)
+            try:
+                self._act(lease)
+            except MemoryError:
+                self.count["no_memory"] += 1
+                self.wait(1)
         self._tell()
 
     def _tell(self):
@@ -234,10 +238,10 @@ class Dhcp(Alarm):
 
     def _once(self, state):
         """Enter a state and send its message, as a new exchange."""
+        self.xid = self.stack.random(4)     # first: without memory for it the state stays
         self._enter(state)
         self._restart_clock()
         self._since = self.clock.count(self.timers.now)
-        self.xid = self.stack.random(4)
         self._send()
 
     def _begin(self, state):

@@ -80,16 +80,18 @@ class Query(Timer):
         if self._try % servers == 0:
             self._useless = 0
         stack.timers.arm(self, FIRST_MS << self._try // servers)
-        r = stack.random(2)
-        self._id = r[0] << 8 | r[1]
-        self._ear = ear = _Ear(self)
         try:
+            r = stack.random(2)
+            self._id = r[0] << 8 | r[1]
+            self._ear = ear = _Ear(self)
             ear.connect(parse(self._server()), 53)
             message = self.message()
             ear.send(message, 0, len(message))
             self.resolver.count["tx"] += 1
         except OSError:
             self.resolver.count["not_sent"] += 1
+        except MemoryError:
+            self.resolver.count["no_memory"] += 1
 
     def message(self):
         """The question as a message."""

@@ -59,13 +59,15 @@ class Query(Service, Timer):
             return
         self._tries += 1
         self.stack.timers.arm(self, TIMEOUT_MS)
-        w = Writer(300)
-        w.begin(self._id, 0)
-        w.question(self.name, self.kind)
         try:
+            w = Writer(300)
+            w.begin(self._id, 0)
+            w.question(self.name, self.kind)
             self.sendto(w.buf, 0, w.n, GROUP, PORT)
         except OSError:
             self.count["not_sent"] += 1
+        except MemoryError:
+            self.count["no_memory"] += 1
 
     def datagram(self, buf, h, start, end, sport):
         """An answer, perhaps."""
@@ -140,8 +142,9 @@ class Responder(Service, Timer):
         r = self.record
         if end - start < 12:
             raise ValueError
-        if not self.ready or buf[start + 2] & 0xF8 or buf[start + 4] or buf[start + 5] != 1 or (
-                buf[start + 6] | buf[start + 7] | buf[start + 8] | buf[start + 9]):
+        if not self.ready or not self.ip.addresses or (
+                buf[start + 2] & 0xF8 or buf[start + 4] or buf[start + 5] != 1
+                or buf[start + 6] | buf[start + 7] | buf[start + 8] | buf[start + 9]):
             self.count["ignored"] += 1
             return
         if not r.question(buf, start + 12, end):

@@ -46,12 +46,15 @@ class Query(Timer):
         if self._tries >= len(ASK_MS):
             self.finish()
             return
-        w = Writer(300)
-        w.begin()
-        w.question(self.name, self.kind)
         self.mdns.stack.timers.arm(self, ASK_MS[self._tries])
         self._tries += 1
-        self.mdns.send(w)
+        try:
+            w = Writer(300)
+            w.begin()
+            w.question(self.name, self.kind)
+            self.mdns.send(w)
+        except MemoryError:
+            self.mdns.count["no_memory"] += 1
 
     def offer(self, buf, base, r, end):
         """A record of an answer, perhaps ours."""
@@ -309,7 +312,7 @@ class Mdns(Service):
         self._owner().announce()
 
     def close(self):
-        """Say goodbye and be silent."""
+        """Say goodbye and be silent; who asks for the stack's multicast DNS later gets another."""
         if self.own is not None:
             self.own.close()
         for timer in self.queries + self.browsers:
@@ -317,6 +320,8 @@ class Mdns(Service):
             self.stack.timers.remove(timer)
         self.queries.clear()
         self.browsers.clear()
+        if self.stack.services.get("mdns") is self:
+            del self.stack.services["mdns"]
         Service.close(self)
 
 

@@ -71,12 +71,22 @@ class Browser(Timer):
         tell(self.on_change, _first(entry.wire), there)
 
     def expire(self, now):
-        """Forget what is gone; ask, and say which we know (RFC 6762, 7.1)."""
+        """Forget what is gone, and ask."""
         for entry in list(self._entries):
             if ticks_diff(entry.due, now) <= 0:
                 self._entries.remove(entry)
                 self._tell(entry, False)
         mdns = self.mdns
+        try:
+            wait = self._ask(mdns, now)
+        except MemoryError:
+            mdns.count["no_memory"] += 1
+            wait = self._wait
+        self._wait = min(2 * self._wait, LONGEST_MS)
+        mdns.stack.timers.arm(self, wait)
+
+    def _ask(self, mdns, now):
+        """Ask, and say which we know (RFC 6762, 7.1); the ms until we have to ask again."""
         w = Writer(min(mdns.ip.id.mtu - 28, 1440))
         w.begin()
         w.question(self.kind, PTR)
@@ -89,8 +99,7 @@ class Browser(Timer):
             again = left - entry.ttl * 200
             wait = min(wait, left, again if again > 0 else max(entry.ttl * 50, 1000))
         mdns.send(w)
-        self._wait = min(2 * self._wait, LONGEST_MS)
-        mdns.stack.timers.arm(self, wait)
+        return wait
 
     def close(self):
         """Look no more."""

@@ -106,7 +106,14 @@ class Entry(Timer):
         self.owner.timers.arm(self, wait_ms)
 
     def expire(self, now):
-        """The next probe or announcement."""
+        """The next probe or announcement; in a second, if there is no memory for it."""
+        try:
+            self._next()
+        except MemoryError:
+            self.owner.mdns.count["no_memory"] += 1
+            self.owner.timers.arm(self, 1000)
+
+    def _next(self):
         owner = self.owner
         if not owner.mdns.ip.addresses:
             owner.timers.arm(self, 1000)

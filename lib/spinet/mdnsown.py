@@ -199,7 +199,10 @@ class Responder(Timer):
         wanted = [own for entry in self.entries for own in entry.all if own.wanted]
         nothing = [entry for entry in self.entries if entry.nothing]
         if wanted or nothing:
-            self.multicast(wanted)
+            try:
+                self.multicast(wanted)
+            except MemoryError:
+                self.mdns.count["no_memory"] += 1
 
     # -- queries ------------------------------------------------------------
 

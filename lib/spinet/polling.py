@@ -52,7 +52,7 @@ class poll:     # noqa: N801 - MicroPython's name
             entry[1] = eventmask
 
     def poll(self, timeout=-1):
-        """[(object, events)] of what is ready, after at most `timeout` ms; -1: however long."""
+        """[(object, events)] of what is ready, after at most `timeout` ms, -1 and None: any."""
         return self._poll(timeout, 0)
 
     def ipoll(self, timeout=-1, flags=0):
@@ -61,6 +61,8 @@ class poll:     # noqa: N801 - MicroPython's name
 
     def _poll(self, timeout, flags):
         began = ticks_ms()
+        if timeout is None:
+            timeout = -1
         while True:
             stacks = self._stacks()
             wait = timeout

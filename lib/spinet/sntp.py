@@ -150,20 +150,22 @@ class Query(Timer):
         return True
 
     def _ask(self, address):
-        self._ear = ear = _Ear(self)
-        message = bytearray(48)
-        message[0] = 0x23       # version 4, client
-        # Nobody is told what our clock says; at random it is harder to forge an answer.
-        self._sent = self.stack.random(8)
-        message[40:] = self._sent
         self._asked = self.stack.timers.now
         self.stack.timers.arm(self, ANSWER_MS)
         try:
+            self._ear = ear = _Ear(self)
+            message = bytearray(48)
+            message[0] = 0x23       # version 4, client
+            # Nobody is told what our clock says; at random it is harder to forge an answer.
+            self._sent = self.stack.random(8)
+            message[40:] = self._sent
             ear.connect(address, PORT)
             ear.send(message, 0, 48)
             self.count["tx"] += 1
         except OSError:
             self.count["not_sent"] += 1
+        except MemoryError:
+            self.count["no_memory"] += 1
 
     def heard(self, buf, s, end):
         """An answer, perhaps; the tests of RFC 4330, 5."""
@@ -276,11 +278,10 @@ class Client(Timer):
         """Ask, or see what became of it."""
         timers = self.stack.timers
         query = self._query
-        if query is None:
-            self._query = Query(self.stack, list(self.servers), self.bad)
+        if query is None or not query.done:
             timers.arm(self, 200)
-        elif not query.done:
-            timers.arm(self, 200)
+            if query is None:
+                self._query = Query(self.stack, list(self.servers), self.bad)
         else:
             self._query = None
             self.bad = query.bad

@@ -142,7 +142,7 @@ class Socket(IOBase):
         elif seconds < 0:
             raise ValueError("a time-out is not negative")
         else:
-            self.timeout_ms = int(seconds * 1000)
+            self.timeout_ms = int(seconds * 1000) or int(seconds > 0)
 
     def gettimeout(self):
         """The time-out in seconds, or None."""

@@ -1,6 +1,6 @@
 """UDP sockets, and raw ones for ICMP."""
 from spinet.addr import fmt
-from spinet.errors import EAGAIN, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP, os_error
+from spinet.errors import EAGAIN, EINVAL, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP, os_error
 from spinet.sockbase import (
     ANY, ERR, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_UDP, IP_DROP_SOURCE_MEMBERSHIP, IP_MTU_DISCOVER,
     IP_MULTICAST_IF, IP_MULTICAST_LOOP, IP_TOS, IP_TTL, MSG_DONTWAIT, MSG_PEEK, RD, SOCK_DGRAM,
@@ -116,15 +116,16 @@ class DatagramSocket(Socket):
             pump(self, began)
 
     def sendto(self, data, *args):
-        """Send one datagram to `address`, the last argument; its length."""
+        """Send one datagram, by `(data, address)` or `(data, flags, address)`; its length."""
         data = octets(data)
+        flags = args[0] if len(args) > 1 else 0
         began = self._begin()
         addr, port = resolve(args[-1], self)
         while True:
             try:
                 return self.endpoint.sendto(data, 0, len(data), addr, port)
             except OSError as e:
-                if e.errno != EAGAIN or self.timeout_ms == 0:
+                if e.errno != EAGAIN or self.timeout_ms == 0 or flags & MSG_DONTWAIT:
                     raise
             pump(self, began)
 
@@ -157,12 +158,14 @@ class DatagramSocket(Socket):
 
             register(self, value)
         elif level == IPPROTO_IP and option in (IP_TTL, IP_TOS, IP_MTU_DISCOVER):
-            if option == IP_TTL:
-                endpoint.ttl = value
-            elif option == IP_TOS:
-                endpoint.tos = value
-            else:
+            if option == IP_MTU_DISCOVER:
                 endpoint.df = value == 2
+            elif not 0 <= value <= 255 or option == IP_TTL and not value:
+                raise os_error(EINVAL)
+            elif option == IP_TTL:
+                endpoint.ttl = value
+            else:
+                endpoint.tos = value
             endpoint.repath()
         elif option in (0x400, 0x401) or level == IPPROTO_IP and (
                 IP_MULTICAST_IF <= option <= IP_DROP_SOURCE_MEMBERSHIP):

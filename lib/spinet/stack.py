@@ -74,16 +74,26 @@ class Stack:
             link = BareIP(port, self.timers)
         else:
             link = Ethernet(port, self.timers, self.random, vlan)
-        ip = self._attach(link, name or "eth%d" % (len(self.interfaces) - 1))
+        ip = self._attach(link, name or self._free_name())
         if address:
             ip.add_address(address)
         if gateway:
             ip.set_ipv4_gateways([gateway])
         return ip
 
+    def _free_name(self):
+        n = 0
+        while "eth%d" % n in self.names:
+            n += 1
+        return "eth%d" % n
+
     def remove(self, ip):
-        """Take an interface away and close its port."""
+        """Take an interface away, with its services, and close its port."""
         i = self.interfaces.index(ip)
+        prefix = self.names[i] + "."
+        for service in list(self.services):
+            if service.startswith(prefix):
+                self._end(service)
         del self.interfaces[i], self.names[i], self._links[i]
         port = ip.id.port
         ip.disconnect()
@@ -200,12 +210,15 @@ class Stack:
         if file is not None:
             link.port = Pcap(link.port, file)
 
+    def _end(self, service):
+        part = self.services.pop(service)
+        if hasattr(part, "close"):
+            part.close()
+
     def close(self):
         """Reset connections, close sockets and ports; idempotent."""
         for name in list(self.services):
-            part = self.services.pop(name)
-            if hasattr(part, "close"):
-                part.close()
+            self._end(name)
         self.tcp.close()
         for ip in list(self.interfaces):
             self.remove(ip)

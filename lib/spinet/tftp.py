@@ -283,7 +283,8 @@ def _address(stack, host):
 
 
 def _wait(transfer):
-    until(transfer.stack, transfer)
+    if not until(transfer.stack, transfer):
+        transfer.finish(ETIMEDOUT)      # called from within `poll`, where nothing can come
     if transfer.error:
         raise os_error(transfer.error)
 

@@ -59,6 +59,7 @@ class Lock:
 
     def acquire(self, blocking=True):
         if self.held:
+            assert not blocking, "a driver does not wait for the bus"
             return False
         self.held = True
         return True

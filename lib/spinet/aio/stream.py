@@ -165,16 +165,8 @@ class StreamTransport(asyncio.Transport):
         n = len(data)
         at = 0
         if not self._queue:
-            conn = self._conn
-            self._pump.now()
-            try:
-                while at < n:
-                    took = conn.send(data, at, n)
-                    if not took:
-                        break
-                    at += took
-            except OSError as e:
-                self._fatal(e)
+            at = self._send(data, n)
+            if at < 0:
                 return
             self._pump.soon()
         if at < n:
@@ -183,20 +175,26 @@ class StreamTransport(asyncio.Transport):
                 self._paused = True
                 self._protocol.pause_writing()
 
-    def _flush(self):
+    def _send(self, data, n):
+        """Give the connection what it takes of `data[:n]`: how much, -1 if it is no more."""
         conn = self._conn
-        queue = self._queue
         self._pump.now()
         at = 0
-        n = len(queue)
         try:
             while at < n:
-                took = conn.send(queue, at, n)
+                took = conn.send(data, at, n)
                 if not took:
                     break
                 at += took
         except OSError as e:
             self._fatal(e)
+            return -1
+        return at
+
+    def _flush(self):
+        queue = self._queue
+        at = self._send(queue, len(queue))
+        if at < 0:
             return
         if at:
             del queue[:at]
@@ -207,7 +205,7 @@ class StreamTransport(asyncio.Transport):
             if self._closing:
                 self._end(None)
             elif self._eof:
-                conn.shutdown()
+                self._conn.shutdown()
 
     def can_write_eof(self):
         return True
