@@ -11,7 +11,7 @@ congestion control to say (`reno.py`).
 from spinet.errors import ETIMEDOUT
 from spinet.prim import ticks_add, ticks_diff
 from spinet.tcp import output, rto
-from spinet.tcp.states import DOUBT, ECN, PERSIST, PROBE, SYN_RECEIVED, SYN_SENT, TRIED
+from spinet.tcp.states import DOUBT, ECN, PERSIST, PROBE, SACK, SYN_RECEIVED, SYN_SENT, TRIED
 
 RETRIES = 12        # of data: about five minutes (RFC 9293, 3.8.3, R2)
 SYN_RETRIES = 7     # of our SYN: three minutes (RFC 9293, 3.8.3)
@@ -40,11 +40,6 @@ class Loss:
     def arrived(self, c):
         """The bytes that have arrived out of order."""
         return self.dupacks * c.mss
-
-    def remember(self, c):
-        """The windows are about to be reduced."""
-
-    timeout = remember
 
     def begin(self, c, delivered):
         """Recovery begins with an acknowledgement of so many bytes (RFC 6582, 3.2 step 2)."""
@@ -138,7 +133,8 @@ def enter(c, sacked, ack):
     c.tcp.count["fast_retransmit"] += 1
     loss = c.loss
     loss.dupacks = 3
-    loss.remember(c)
+    if c.flags & SACK:
+        loss.remember(c)
     if not c.flags & ECN:
         c.cc.lost(c)
     elif not c.ecn.did(c.head, 4):
@@ -175,7 +171,7 @@ def timeout(c):
     elif c.snd_max:
         c.tcp.count["timeout"] += 1
         loss = c.losses()
-        if loss:
+        if loss and c.flags & SACK:
             loss.timeout(c)
         if c.flags & ECN:
             c.ecn.reduced(c)
